@@ -1,10 +1,14 @@
 """Faults that can be switched on while a simulation runs.
 
-Written as `KIND@AT[+FOR][:MACHINE]`, times in simulated seconds: `fan_stuck@120`, `filter_clog@60+900:esp32-2`.
+Written as `KIND@AT[+FOR][:MACHINE]`, times in simulated seconds: `fan_stuck@120`,
+`filter_clog@60+900:esp32-2`.
 """
 
 import re
 from dataclasses import dataclass
+from typing import Protocol
+
+from host.simulation.errors import SimulationError
 
 PLANT_FAULTS = {
     "fan_stuck": "the fan has power and does not turn",
@@ -24,13 +28,13 @@ _PATTERN = re.compile(
 )
 
 
-class FaultError(ValueError):
+class FaultError(SimulationError, ValueError):
     """A fault was written in a way that cannot be understood."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`kind` from `at_s` on, for `for_s` seconds (None: to the end), on `machine` (None: on all)."""
+    """`kind` from `at_s` on, for `for_s` seconds (None: to the end), on `machine` (None: all)."""
 
     kind: str
     at_s: float
@@ -60,7 +64,8 @@ def parse_fault(text: str) -> Fault:
     match = _PATTERN.fullmatch(text.strip())
     if match is None:
         raise FaultError(
-            f"fault {text[:60]!r}: expected KIND@SECONDS, KIND@SECONDS+SECONDS or either with :MACHINE behind it, "
+            f"fault {text[:60]!r}: expected KIND@SECONDS, KIND@SECONDS+SECONDS "
+            "or either with :MACHINE behind it, "
             f"for example fan_stuck@120:esp32-2; kinds are {known}"
         )
     if match["kind"] not in FAULTS:
@@ -71,7 +76,7 @@ def parse_fault(text: str) -> Fault:
         raise FaultError(f"fault {text[:60]!r}: times reach up to {_MAX_TIME_S:.0f} seconds")
     if for_s == 0.0:
         raise FaultError(
-            f"fault {text[:60]!r}: a duration of 0 seconds would do nothing; leave it out or raise it"
+            f"fault {text[:60]!r}: lasts 0 seconds; leave the duration out or raise it"
         )
     return Fault(match["kind"], at_s, for_s, match["machine"])
 
@@ -84,18 +89,26 @@ class FaultChange:
     on: bool
 
 
+class FaultyPlant(Protocol):
+    """What a schedule needs of a machine."""
+
+    def inject(self, fault: str) -> None: ...
+
+    def clear(self, fault: str) -> None: ...
+
+
 class FaultSchedule:
     """Applies faults to one machine as its time passes.
 
-    Changes of device faults are only reported, for the virtual devices to act on. Where several entries name
-    the same kind, it stays on until the last of them has ended.
+    Changes of device faults are only reported, for the virtual devices to act on. Where several
+    entries name the same kind, it stays on until the last of them has ended.
     """
 
     def __init__(self, faults: list[Fault], machine: str):
         self._faults = [fault for fault in faults if fault.hits(machine)]
         self._active: set[str] = set()
 
-    def step(self, plant, time_s: float) -> list[FaultChange]:
+    def step(self, plant: FaultyPlant, time_s: float) -> list[FaultChange]:
         """Bring `plant` (a Machine) to the faults due at `time_s`; returns what changed."""
         changes = []
         due: dict[str, Fault] = {}

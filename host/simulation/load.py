@@ -1,4 +1,4 @@
-"""What a machine cannot choose: its heat load and the air it stands in. Pure functions of time and seed."""
+"""What a machine cannot choose: its heat load and the air it stands in, from time and seed."""
 
 import math
 import random
@@ -47,7 +47,7 @@ class HeatLoad:
 
 
 class AmbientDrift:
-    """Inlet air in degrees Celsius: follows, with a lag of minutes, a target that now and then moves."""
+    """Inlet air in degrees Celsius: follows, with a lag of minutes, a target that wanders."""
 
     _LAG_S = 300.0
 

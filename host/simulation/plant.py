@@ -4,13 +4,14 @@ One thermal node per machine (first order), which is what the recordings support
 
     C dT/dt = P - (G_case + G_fan(rpm)) * (T - T_ambient)
 
-The passive constants of machine 1 are those of a real rig: an ESP32-driven heater plate with an INA260
-(github.com/kris2475/AI-Informed-Underfloor-Heating-Control-with-ESP32, Apache-2.0, five runs of four hours).
-`python -m training.twin` fits them and prints the error on the runs it left out. The rig has no fan:
-the fan term is a model, forced convection growing with rpm^0.8 (turbulent flow, Dittus-Boelter).
+The passive constants of machine 1 are those of a real rig, an ESP32-driven heater plate with an
+INA260: github.com/kris2475/AI-Informed-Underfloor-Heating-Control-with-ESP32 (Apache-2.0, five runs
+of four hours). `python -m training.twin` fits them and prints the error on the runs it left out.
+The rig has no fan: the fan term is a model, forced convection growing with rpm^0.8 (turbulent flow,
+Dittus-Boelter).
 
-Pure Python and deterministic: the same seed and the same relay history give the same run, however the time
-is cut into calls of `advance`.
+Pure Python and deterministic: the same seed and the same relay history give the same run, however
+the time is cut into calls of `advance`.
 """
 
 import copy
@@ -57,8 +58,10 @@ class MachineSpec:
     supply_v: float = 12.0
 
 
-def _relative(name: str, mass: float, surface: float, load_w: tuple[float, float], **rest):
-    """A relative of the recorded rig: `mass` times its heat capacity, `surface` times its conductance."""
+def _relative(
+    name: str, mass: float, surface: float, load_w: tuple[float, float], **rest: float
+) -> MachineSpec:
+    """A relative of the rig: `mass` times its heat capacity, `surface` times its conductance."""
     return MachineSpec(
         name=name,
         capacity_j_per_k=TWIN_CAPACITY_J_PER_K * mass,
@@ -80,8 +83,8 @@ MACHINES = (
 class Machine:
     """One machine of the plant.
 
-    Virtual sensors read `case_temp_c`, `ambient_temp_c`, `supply_v`, `current_a` and `fan_rpm`; the relay's
-    contact writes `fan_powered`. `faults` holds the names of active faults (see `inject`).
+    Virtual sensors read `case_temp_c`, `ambient_temp_c`, `supply_v`, `current_a` and `fan_rpm`; the
+    relay's contact writes `fan_powered`. `faults` holds the names of active faults (see `inject`).
     """
 
     def __init__(self, spec: MachineSpec = MACHINES[0], seed: int = 1):
@@ -175,7 +178,7 @@ class Machine:
 
 
 def make_machines(count: int = 3, seed: int = 1) -> list[Machine]:
-    """The first `count` machines, esp32-1 onwards; past the third, the kinds repeat under new names."""
+    """The first `count` machines, esp32-1 onwards; past the third, the kinds repeat renamed."""
     machines = []
     for index in range(count):
         spec = MACHINES[index % len(MACHINES)]
