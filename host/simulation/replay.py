@@ -238,7 +238,7 @@ def _every_second(rows: list[tuple[datetime, list[float]]]) -> tuple[list[list[f
 
 
 def _fill(values: list[list[float]]) -> tuple[list[list[float]], int]:
-    """What is not a finite number becomes the value before it (the first finite one at the start)."""
+    """What is not a finite number becomes the value before it, or the first one there is."""
     holes = 0
     for index in range(len(values[0])):
         known = next((row[index] for row in values if math.isfinite(row[index])), 0.0)

