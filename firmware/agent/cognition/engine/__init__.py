@@ -1,0 +1,13 @@
+"""Int8 TFLite engine: runs a plain .tflite file bit for bit as TFLite-Micro's reference kernels do.
+
+    from agent.cognition.engine import Model
+    model = Model("model.tflite")
+    scores = model.predict([[21.5, 40.0, 0.3]])[0]
+
+The same code runs under CPython 3.11+ and MicroPython 1.24+ (31-bit small ints, single-precision floats).
+"""
+
+from .errors import ArenaError, FormatError, InputError, ModelError, UnsupportedError
+from .model import Model
+
+__all__ = ["ArenaError", "FormatError", "InputError", "Model", "ModelError", "UnsupportedError"]

@@ -1,0 +1,113 @@
+"""Exact float arithmetic in integers, so that results do not depend on how wide the machine's floats are.
+
+A positive number is a pair (m, e) that stands for m * 2**e. TFLite-Micro prepares its multipliers in C float and
+double; here every such operation is done exactly and then rounded to 24 or 53 bits, half to even, as IEEE 754
+does. All of it runs when a model is loaded, except `quotient`, which needs small ints only.
+"""
+
+FLOAT_BITS = 24
+DOUBLE_BITS = 53
+_DOUBLE_LOWEST = -1074
+_FLOAT_LOWEST = -149
+
+# quotient() stops counting here: beyond it every int8 is saturated, whatever the zero point.
+QUOTIENT_LIMIT = 511
+
+
+def bit_length(value: int) -> int:
+    """int.bit_length, which MicroPython before 1.27 lacks."""
+    length = 0
+    while value >= 65536:
+        value >>= 16
+        length += 16
+    while value:
+        value >>= 1
+        length += 1
+    return length
+
+
+def from_bits(bits: int):
+    """(m, e) of the positive finite float32 with these bits, m in [2**23, 2**24); None for any other."""
+    exponent = bits >> 23
+    mantissa = bits & 0x7FFFFF
+    if not 0 < bits < 0x7F800000:
+        return None
+    if exponent == 0:
+        shift = FLOAT_BITS - bit_length(mantissa)
+        return mantissa << shift, _FLOAT_LOWEST - shift
+    return mantissa | 0x800000, exponent - 150
+
+
+def to_bits(number) -> int:
+    """Bits of a number already rounded to float32; None where it overflows to infinity."""
+    m, e = number
+    if m == 0:
+        return 0
+    shift = FLOAT_BITS - bit_length(m)
+    m = m << shift if shift >= 0 else m >> -shift
+    e -= shift
+    if e < _FLOAT_LOWEST:
+        return m >> (_FLOAT_LOWEST - e)
+    if e > 104:
+        return 0x7F800000
+    return (e + 150) << 23 | m & 0x7FFFFF
+
+
+def rounded(m: int, e: int, bits: int):
+    """m * 2**e to `bits` bits of mantissa, half to even, gradual underflow included."""
+    lowest = _FLOAT_LOWEST if bits == FLOAT_BITS else _DOUBLE_LOWEST
+    shift = max(bit_length(m) - bits, lowest - e)
+    if shift <= 0:
+        return m, e
+    low = m & ((1 << shift) - 1)
+    m >>= shift
+    half = 1 << (shift - 1)
+    if low > half or (low == half and m & 1):
+        m += 1
+    return m, e + shift
+
+
+def product(a, b, bits: int):
+    return rounded(a[0] * b[0], a[1] + b[1], bits)
+
+
+def ratio(a, b, bits: int):
+    shift = max(0, bits + 2 + bit_length(b[0]) - bit_length(a[0]))
+    numerator = a[0] << shift
+    m = numerator // b[0]
+    # One sticky bit below the two guard bits stands for everything the division left over.
+    sticky = 1 if m * b[0] != numerator else 0
+    return rounded(m << 1 | sticky, a[1] - b[1] - shift - 1, bits)
+
+
+def quotient(m: int, e: int, scale_m: int, scale_e: int) -> int:
+    """round(float(value / scale)), half away from zero, at most QUOTIENT_LIMIT; allocates nothing.
+
+    C's `TfLiteRound(value / scale)` in float. Both mantissas lie in [2**23, 2**24) (or m is 0). The long
+    division gives n = floor(2 * value / scale); the quotient is rounded to 24 bits before it is rounded to an
+    integer, so n counts one more where it lies within half a unit in the last place below n + 1.
+    """
+    steps = e - scale_e + 1
+    if m == 0 or steps < 0:
+        return 0
+    if steps > 9:
+        return QUOTIENT_LIMIT
+    n = 0
+    bits = -1
+    if m >= scale_m:
+        m -= scale_m
+        n = 1
+        bits = 0
+    for _ in range(steps):
+        m <<= 1
+        n <<= 1
+        if bits >= 0:
+            bits += 1
+        if m >= scale_m:
+            m -= scale_m
+            n |= 1
+            if bits < 0:
+                bits = 0
+    if n and scale_m - m <= scale_m >> (24 - bits):
+        n += 1
+    return min((n + 1) >> 1, QUOTIENT_LIMIT)

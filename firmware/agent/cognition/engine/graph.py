@@ -1,0 +1,218 @@
+"""The .tflite file as tensors and operators, checked as far as it can be without knowing any operator."""
+
+from . import schema
+from .errors import FormatError, UnsupportedError
+from .flatbuffer import Reader, Table
+from .float32 import from_bits
+
+# Longer shapes do not occur in real models; a hostile file could make the product of one arbitrarily slow.
+_MAX_DIMENSIONS = 8
+
+
+class Tensor:
+    """One tensor. `data` is a view of the arena (activations) and is set when the arena is placed."""
+
+    def __init__(self, reader, table, index, buffers):
+        self.reader = reader
+        self.index = index
+        self.data = None
+        shape = table.i32s(schema.TENSOR_SHAPE)
+        if len(shape) > _MAX_DIMENSIONS:
+            raise UnsupportedError("tensor %d has %d dimensions" % (index, len(shape)))
+        self.shape = tuple(shape)
+        self.type = table.i8(schema.TENSOR_TYPE)
+        size = 1
+        for dimension in shape:
+            if dimension < 1:
+                raise UnsupportedError(
+                    "tensor %d has shape %s: convert with a fixed batch of 1" % (index, self.shape)
+                )
+            size *= dimension
+        self.size = size
+        self.bytes = size * schema.TYPE_SIZES.get(self.type, 1)
+        if table.at(schema.TENSOR_SPARSITY):
+            raise UnsupportedError("tensor %d is stored sparse: convert without it" % index)
+        if table.i8(schema.TENSOR_IS_VARIABLE):
+            raise UnsupportedError("tensor %d is a variable: state is not supported" % index)
+        self._place(table.u32(schema.TENSOR_BUFFER), buffers)
+        self._scales = self._zero_points = (0, 0)
+        self.dimension = 0
+        quantization = table.table(schema.TENSOR_QUANTIZATION)
+        if quantization:
+            self._scales = quantization.vector(schema.QUANTIZATION_SCALE, 4)
+            self._zero_points = quantization.vector(schema.QUANTIZATION_ZERO_POINT, 8)
+            self.dimension = quantization.i32(schema.QUANTIZATION_DIMENSION)
+
+    def _place(self, buffer, buffers):
+        """Finds the tensor's bytes in the file; `offset` stays 0 for an activation."""
+        if buffer >= len(buffers):
+            raise FormatError(
+                "tensor %d refers to buffer %d of %d" % (self.index, buffer, len(buffers))
+            )
+        table = Table(self.reader, buffers[buffer])
+        if table.u64(schema.BUFFER_OFFSET) > 1:
+            raise UnsupportedError("buffer %d lies outside the flatbuffer" % buffer)
+        self.offset, length = table.vector(schema.BUFFER_DATA, 1)
+        if length == 0:
+            self.offset = 0
+        elif self.type in schema.TYPE_SIZES and length != self.bytes:
+            raise FormatError(
+                "tensor %d of shape %s needs %d bytes, its buffer has %d"
+                % (self.index, self.shape, self.bytes, length)
+            )
+
+    @property
+    def type_name(self) -> str:
+        known = schema.TYPE_NAMES
+        return known[self.type] if 0 <= self.type < len(known) else "type %d" % self.type
+
+    @property
+    def scales(self) -> int:
+        """Number of scales: 0 not quantised, 1 per tensor, more per channel."""
+        return self._scales[1]
+
+    def scale_bits(self, channel: int = 0) -> int:
+        """The float32 bits of a scale."""
+        if channel >= self.scales:
+            raise FormatError("tensor %d has no scale" % self.index)
+        return self.reader.u32(self._scales[0] + 4 * channel)
+
+    def scale(self, channel: int = 0):
+        """A scale as (mantissa, exponent)."""
+        number = from_bits(self.scale_bits(channel))
+        if number is None:
+            raise FormatError("tensor %d has a scale that is not a positive number" % self.index)
+        return number
+
+    def zero_point(self, channel: int = 0) -> int:
+        start, length = self._zero_points
+        if channel >= length:
+            return 0
+        value = self.reader.i64(start + 8 * channel)
+        if not -128 <= value <= 127 and self.type == schema.INT8:
+            raise FormatError("tensor %d has zero point %d, not an int8" % (self.index, value))
+        return value
+
+
+class Operator:
+    """One operator: code, version, tensors (None for an optional one left out) and its options table."""
+
+    def __init__(self, index, table, codes, tensors):
+        self.index = index
+        opcode = table.u32(schema.OPERATOR_OPCODE)
+        if opcode >= len(codes):
+            raise FormatError("operator %d refers to code %d of %d" % (index, opcode, len(codes)))
+        self.code, self.version, self.name = codes[opcode]
+        self.inputs = [_pick(tensors, i, index, True) for i in table.i32s(schema.OPERATOR_INPUTS)]
+        self.outputs = [_pick(tensors, i, index) for i in table.i32s(schema.OPERATOR_OUTPUTS)]
+        self.options = table.table(schema.OPERATOR_OPTIONS)
+
+    def refuse(self, reason: str):
+        raise UnsupportedError("operator %d, %s: %s" % (self.index, self.name, reason))
+
+    def shaped(self, fewest: int, most: int) -> None:
+        """Refuses other than `fewest` to `most` inputs (the first given) and one output."""
+        if not fewest <= len(self.inputs) <= most or len(self.outputs) != 1 or not self.inputs[0]:
+            self.refuse("has %d inputs and %d outputs" % (len(self.inputs), len(self.outputs)))
+
+    def typed(self, *types: int) -> None:
+        """Refuses unless inputs and output, where present, have these types, in this order."""
+        for tensor, wanted in zip(self.inputs + self.outputs, types):
+            if tensor and tensor.type != wanted:
+                self.refuse(
+                    "tensor %d is %s; only %s is supported there: quantise the model to full int8"
+                    % (tensor.index, tensor.type_name, schema.TYPE_NAMES[wanted])
+                )
+
+    def same_size(self) -> None:
+        """Refuses unless the first input and the output have equally many items."""
+        if self.inputs[0].size != self.outputs[0].size:
+            self.refuse(
+                "input shape %s, output shape %s" % (self.inputs[0].shape, self.outputs[0].shape)
+            )
+
+
+def _pick(tensors, index, operator, optional=False):
+    if optional and index == -1:
+        return None
+    if not 0 <= index < len(tensors):
+        raise FormatError("operator %d refers to tensor %d of %d" % (operator, index, len(tensors)))
+    return tensors[index]
+
+
+class Graph:
+    """tensors, operators in order of execution, inputs and outputs of the file's one subgraph."""
+
+    def __init__(self, data, name_of):
+        reader = Reader(data)
+        self.reader = reader
+        reader.check(0, 8)
+        if bytes(data[4:8]) != schema.IDENTIFIER:
+            raise FormatError("not a .tflite file: no %s at offset 4" % schema.IDENTIFIER.decode())
+        model = reader.root()
+        version = model.u32(schema.MODEL_VERSION)
+        if version != schema.VERSION:
+            raise UnsupportedError("schema version %d; version 3 is supported" % version)
+        self._refuse_compression(model)
+        codes = [
+            self._code(Table(reader, p), name_of) for p in model.tables(schema.MODEL_OPERATOR_CODES)
+        ]
+        subgraphs = model.tables(schema.MODEL_SUBGRAPHS)
+        if len(subgraphs) != 1:
+            raise UnsupportedError("file has %d subgraphs; 1 is supported" % len(subgraphs))
+        subgraph = Table(reader, subgraphs[0])
+        buffers = model.tables(schema.MODEL_BUFFERS)
+        self.tensors = [
+            Tensor(reader, Table(reader, p), i, buffers)
+            for i, p in enumerate(subgraph.tables(schema.SUBGRAPH_TENSORS))
+        ]
+        self.operators = [
+            Operator(i, Table(reader, p), codes, self.tensors)
+            for i, p in enumerate(subgraph.tables(schema.SUBGRAPH_OPERATORS))
+        ]
+        self.inputs = [_pick(self.tensors, i, -1) for i in subgraph.i32s(schema.SUBGRAPH_INPUTS)]
+        self.outputs = [_pick(self.tensors, i, -1) for i in subgraph.i32s(schema.SUBGRAPH_OUTPUTS)]
+        self._check_order()
+
+    def _refuse_compression(self, model):
+        for position in model.tables(schema.MODEL_METADATA):
+            start, length = Table(self.reader, position).vector(schema.METADATA_NAME, 1)
+            if bytes(self.reader.data[start : start + length]) == b"COMPRESSION_METADATA":
+                raise UnsupportedError("weights are compressed: convert without compression")
+
+    @staticmethod
+    def _code(table, name_of):
+        code = max(table.i8(schema.OPCODE_DEPRECATED_BUILTIN), table.i32(schema.OPCODE_BUILTIN))
+        if table.at(schema.OPCODE_CUSTOM):
+            start, length = table.vector(schema.OPCODE_CUSTOM, 1)
+            shown = bytes(table.reader.data[start : start + min(length, 40)])
+            name = "custom operator " + "".join(chr(c) if 32 <= c < 127 else "?" for c in shown)
+        else:
+            name = name_of(code)
+        return code, table.i32(schema.OPCODE_VERSION, 1), name
+
+    def _check_order(self):
+        """Refuses a graph that would read a tensor before it is computed, or compute one twice."""
+        if not self.inputs or not self.outputs:
+            raise FormatError(
+                "model has %d inputs and %d outputs" % (len(self.inputs), len(self.outputs))
+            )
+        ready = {tensor.index for tensor in self.tensors if tensor.offset}
+        for tensor in self.inputs:
+            if tensor.index in ready:
+                raise FormatError("input tensor %d is a constant or listed twice" % tensor.index)
+            ready.add(tensor.index)
+        for operator in self.operators:
+            for tensor in operator.inputs:
+                if tensor and tensor.index not in ready:
+                    raise FormatError(
+                        "operator %d reads tensor %d before it is computed"
+                        % (operator.index, tensor.index)
+                    )
+            for tensor in operator.outputs:
+                if tensor.index in ready:
+                    raise FormatError("tensor %d is computed twice" % tensor.index)
+                ready.add(tensor.index)
+        for tensor in self.outputs:
+            if tensor.offset or tensor.index not in ready:
+                raise FormatError("output tensor %d is never computed" % tensor.index)

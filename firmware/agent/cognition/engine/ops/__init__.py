@@ -1,0 +1,97 @@
+"""The operators the engine knows, one module per family.
+
+A kernel module has a function `prepare(context, op)` that checks one operator, does all that can be done ahead,
+and returns an object whose `run()` computes the operator's output from its input, allocating nothing. It is
+imported only when a model needs it. To add an operator: write the module and give it a line here.
+"""
+
+from .. import schema
+
+RESHAPE = 22
+
+# code: (name, lowest version, highest version, module)
+# Versions are TFLite's own (tensorflow/lite/tools/versioning/op_version.cc); int8 came with version 2 of most.
+KERNELS = {
+    6: ("DEQUANTIZE", 1, 2, "quantize"),
+    9: ("FULLY_CONNECTED", 4, 6, "fully_connected"),
+    14: ("LOGISTIC", 1, 2, "activations"),
+    19: ("RELU", 1, 2, "activations"),
+    21: ("RELU6", 1, 2, "activations"),
+    RESHAPE: ("RESHAPE", 1, 1, "reshape"),
+    25: ("SOFTMAX", 1, 2, "softmax"),
+    28: ("TANH", 1, 2, "activations"),
+    114: ("QUANTIZE", 1, 2, "quantize"),
+}
+
+
+def name_of(code: int) -> str:
+    if code in KERNELS:
+        return KERNELS[code][0]
+    from ..op_names import name_of as any_name
+
+    return any_name(code)
+
+
+def supported() -> str:
+    return ", ".join(
+        "%s v%d" % entry[:2] + ("-%d" % entry[2] if entry[2] > entry[1] else "")
+        for entry in sorted(KERNELS.values())
+    )
+
+
+def check(operators) -> None:
+    """Refuses the first operator whose code or version has no kernel."""
+    for op in operators:
+        entry = KERNELS.get(op.code)
+        if entry is None or not entry[1] <= op.version <= entry[2]:
+            from ..errors import UnsupportedError
+
+            raise UnsupportedError(
+                "%s version %d is not supported: this engine runs int8 %s"
+                % (op.name, op.version, supported())
+            )
+
+
+def shares(op) -> bool:
+    """Whether the operator's output is its input, byte for byte."""
+    return op.code == RESHAPE
+
+
+def prepare(context, op):
+    """The operator's kernel, or None where nothing is left to run."""
+    module = __import__(__name__ + "." + KERNELS[op.code][3], None, None, ("prepare",))
+    return module.prepare(context, op)
+
+
+class Context:
+    """What kernels of one model share: the file's bytes and one int32 scratch, sized for the largest."""
+
+    def __init__(self, reader):
+        self.reader = reader
+        self.data = reader.data
+        self.scratch = None
+        self.scratch_items = 0
+
+    def want_scratch(self, items: int) -> None:
+        self.scratch_items = max(self.scratch_items, items)
+
+
+def activation_range(op, tensor, activation: int):
+    """(lowest, highest) int8 of a fused activation. C: CalculateActivationRangeQuantized."""
+    lowest, highest = -128, 127
+    zero_point = tensor.zero_point()
+    if activation == schema.ACTIVATION_NONE:
+        return lowest, highest
+    if activation == schema.ACTIVATION_RELU:
+        return max(lowest, zero_point), highest
+    from ..float32 import quotient
+
+    m, e = tensor.scale()
+    if activation == schema.ACTIVATION_RELU6:
+        return max(lowest, zero_point), min(highest, zero_point + quotient(3 << 22, -21, m, e))
+    if activation == schema.ACTIVATION_RELU_N1_TO_1:
+        one = quotient(1 << 23, -23, m, e)
+        return max(lowest, zero_point - one), min(highest, zero_point + one)
+    return op.refuse(
+        "fused activation %d; NONE, RELU, RELU6 and RELU_N1_TO_1 are supported" % activation
+    )

@@ -1,0 +1,31 @@
+"""Typed views of memory, without copying: MicroPython's memoryview has no cast()."""
+
+try:
+    import uctypes
+except ImportError:
+    uctypes = None  # type: ignore[assignment]
+
+
+if uctypes is None:
+
+    def as_bytes(buffer):
+        """A buffer as unsigned bytes."""
+        return memoryview(buffer).cast("B")
+
+    def as_int8(data, offset: int, length: int):
+        """`length` bytes of `data` from `offset` on as int8, indexed from 0."""
+        return memoryview(data)[offset : offset + length].cast("b")
+
+else:
+
+    def as_bytes(buffer):
+        """A buffer as unsigned bytes. The caller keeps the buffer alive."""
+        view = memoryview(buffer)
+        size = len(view) * getattr(view, "itemsize", 1)
+        return uctypes.bytearray_at(uctypes.addressof(view), size)
+
+    def as_int8(data, offset: int, length: int):
+        """`length` bytes of `data` from `offset` on as int8. The caller keeps the buffer alive."""
+        return uctypes.struct(
+            uctypes.addressof(data) + offset, (uctypes.ARRAY | 0, uctypes.INT8 | length)
+        )
