@@ -24,8 +24,8 @@ from host.simulation.load import AmbientDrift, HeatLoad
 STEP_S = 0.5
 
 # Fit over all five recorded runs (training/twin.py): dT/dt = A * P - B * (T - T_ambient).
-TWIN_A_K_PER_J = 0.00653
-TWIN_B_PER_S = 0.000979
+TWIN_A_K_PER_J = 0.006753
+TWIN_B_PER_S = 0.0010222
 TWIN_CAPACITY_J_PER_K = 1.0 / TWIN_A_K_PER_J
 TWIN_CONDUCTANCE_W_PER_K = TWIN_B_PER_S / TWIN_A_K_PER_J
 
