@@ -1,0 +1,1 @@
+"""Readings into features, forecasts, scores and their explanations."""

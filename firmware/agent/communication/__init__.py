@@ -1,0 +1,1 @@
+"""Link to the host: frames, serial line, durable outbox."""
