@@ -35,23 +35,25 @@ def _refuse(word):
 
 
 if sys.implementation.name == "micropython":
-    _loads = json.loads
 
     def _dumps(obj):
         return json.dumps(obj, separators=_SEPARATORS)
 
+    def _loads(text):
+        return json.loads(text)
+
 else:
-    _loads = json.JSONDecoder(parse_constant=_refuse).decode
     _dumps = json.JSONEncoder(
         separators=_SEPARATORS, ensure_ascii=False, allow_nan=False, check_circular=False
     ).encode
+    _loads = json.JSONDecoder(parse_constant=_refuse).decode
 
 
 def encode(obj: dict) -> bytes:
     """One frame with its line break. `obj` is not changed, and needs a str member `t`.
 
-    Raises ValueError where `t` is missing or the JSON text is longer than MAX_JSON bytes, and ValueError
-    or TypeError for what JSON cannot say.
+    Raises ValueError where `t` is missing or the JSON text is longer than MAX_JSON bytes, and
+    ValueError or TypeError for what JSON cannot say.
     """
     return pack(to_json(obj))
 
@@ -67,7 +69,7 @@ def to_json(obj: dict) -> bytes:
 
 
 def pack(text: bytes) -> bytes:
-    """The frame around a JSON text that to_json() made or a decoder handed out. Raises ValueError."""
+    """The frame around a JSON text of to_json() or of a decoder. Raises ValueError on its size."""
     if not MIN_JSON <= len(text) <= MAX_JSON:
         raise ValueError("frame of %d bytes, at most %d fit" % (len(text), MAX_JSON))
     return b"#fw1 %d %08x %s\n" % (len(text), crc32(text) & 0xFFFFFFFF, text)
@@ -127,7 +129,7 @@ class Decoder:
         return events
 
     def flush(self) -> list:
-        """What is held back as the beginning of a frame, as text: the line is closed or has gone silent."""
+        """What is held back as a possible frame, as text: the line is closed or has gone silent."""
         held = self._held
         self._held = b""
         self._line_break = False
@@ -146,7 +148,7 @@ class Decoder:
         return at + 1 if buf[at] == _LF else at
 
     def _frame_end(self, buf, at, size):
-        """Where the frame with its marker at `at` ends; 0: no frame here; beyond `size`: more bytes decide."""
+        # Where the frame marked at `at` ends; 0: none here; beyond `size`: more bytes decide.
         head = buf[at + 5 : at + 5 + _HEADER_REST]
         blank = head.find(b" ")
         if blank < 0:
@@ -176,10 +178,7 @@ class Decoder:
 def _parse(text):
     try:
         obj = _loads(str(text, "utf-8"))
-    except (
-        ValueError,
-        RuntimeError,
-    ):  # UnicodeError is a ValueError, RecursionError a RuntimeError
+    except (ValueError, RuntimeError):  # as UnicodeError and RecursionError are
         return None
     return obj if isinstance(obj, dict) and isinstance(obj.get("t"), str) else None
 
