@@ -28,7 +28,9 @@ def compiler() -> str:
     missing = [tool for tool in ("gcc", "make") if shutil.which(tool) is None]
     if missing:
         raise VmError(f"no {' and no '.join(missing)} here to build MicroPython with")
-    done = subprocess.run(["gcc", "-dumpfullversion", "-dumpmachine"], capture_output=True, text=True)
+    done = subprocess.run(
+        ["gcc", "-dumpfullversion", "-dumpmachine"], capture_output=True, text=True
+    )
     return done.stdout.replace("\n", " ").strip()
 
 
@@ -53,7 +55,9 @@ def word_size(progress: Progress) -> int:
 def _compiles_32bit() -> bool:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "probe.c")
-        source.write_text("#include <stdlib.h>\nint main(void) { return sizeof(void *) == 4 ? 0 : 1; }\n")
+        source.write_text(
+            "#include <stdlib.h>\nint main(void) { return sizeof(void *) == 4 ? 0 : 1; }\n"
+        )
         program = Path(folder, "probe")
         done = subprocess.run(
             ["gcc", "-m32", str(source), "-o", str(program)], capture_output=True, timeout=60
@@ -78,7 +82,9 @@ def build(tar: Path, folder: Path, bits: int, progress: Progress) -> Path:
         with tarfile.open(tar) as file:
             file.extractall(folder / "src", filter="data")
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise VmError(f"{tar} cannot be unpacked: {error}; delete it to download it again") from error
+        raise VmError(
+            f"{tar} cannot be unpacked: {error}; delete it to download it again"
+        ) from error
     (top,) = [path for path in (folder / "src").iterdir() if path.is_dir()]
     port = top / "ports" / "unix"
     shutil.copytree(VARIANT, port / "variants" / "fanwise")
@@ -100,14 +106,21 @@ def build(tar: Path, folder: Path, bits: int, progress: Progress) -> Path:
     ]
     try:
         done = subprocess.run(
-            command, cwd=port, capture_output=True, text=True, errors="replace", timeout=BUILD_TIMEOUT_S
+            command,
+            cwd=port,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=BUILD_TIMEOUT_S,
         )
     except subprocess.TimeoutExpired as error:
         raise VmError(f"building MicroPython did not end within {BUILD_TIMEOUT_S} s") from error
     program = port / "build-fanwise" / "micropython"
     if done.returncode or not program.is_file():
-        lines = [line for line in done.stderr.splitlines() if "error" in line.lower()]
-        reason = (lines or done.stderr.splitlines() or ["no message"])[0]
+        said = (done.stdout + done.stderr).splitlines()
+        reason = next(
+            (line for line in said if "rror:" in line), said[-1] if said else "no message"
+        )
         raise VmError(f"building MicroPython failed: {reason}")
     shutil.move(program, folder / "micropython")
     shutil.rmtree(folder / "src")

@@ -69,7 +69,11 @@ class Archive:
     """apt on another suite of the machine's own distribution, with its state in `folder`."""
 
     def __init__(
-        self, folder: Path, kind: str, suites: dict[str, tuple[str, ...]], etc: Path = Path("/etc/apt")
+        self,
+        folder: Path,
+        kind: str,
+        suites: dict[str, tuple[str, ...]],
+        etc: Path = Path("/etc/apt"),
     ) -> None:
         if shutil.which("apt-get") is None:
             raise VmError("there is no apt-get here to download MicroPython with")
@@ -77,7 +81,9 @@ class Archive:
         names = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
         distribution = next((name for name in names if name in suites), None)
         if distribution is None:
-            raise VmError(f"no package archive with MicroPython is known for {names[0] or 'this system'}")
+            raise VmError(
+                f"no package archive with MicroPython is known for {names[0] or 'this system'}"
+            )
         entries = own_entries(etc, release.get("VERSION_CODENAME", "?"))
         if not entries:
             raise VmError(f"{etc} lists no package archive of this machine's own release")

@@ -54,7 +54,9 @@ def _own(folder: Path, say: Progress, note: str) -> Vm:
                 probe((str(build.build(tar, temporary, bits, say)),), "just built")
             say(f"MicroPython is ready in {final}")
     note = "" if bits == 32 else "built 64-bit because gcc here cannot build 32-bit programs"
-    return probe((str(final / "micropython"),), "built for boards from the distribution's source", note)
+    return probe(
+        (str(final / "micropython"),), "built for boards from the distribution's source", note
+    )
 
 
 def _source(folder: Path, say: Progress) -> Path:

@@ -1,0 +1,110 @@
+"""Lay out a board's flash: boot.py and main.py as they are, firmware/agent compiled to .mpy."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from host.simulation.errors import FlashError
+from host.simulation.vm.build import SILICON, mpy_cross
+
+AS_THEY_ARE = ("boot.py", "main.py")
+PACKAGE = "agent"
+COMPILE_TIMEOUT_S = 30
+
+
+def build_flash(
+    root_dir: Path | str,
+    firmware_dir: Path | str,
+    extra_files: dict[str, bytes] | None = None,
+    *,
+    compile: bool = True,
+) -> list[str]:
+    """Make `root_dir` hold the firmware and `extra_files` (path on the board -> content).
+
+    Only what changed is written, each file in one piece; files of an earlier firmware below agent/ are
+    removed, everything else on the flash stays. Returns the paths written or removed. Raises FlashError.
+    """
+    root, firmware = Path(root_dir), Path(firmware_dir)
+    wanted: dict[str, bytes] = {}
+    for name in AS_THEY_ARE:
+        if (firmware / name).is_file():
+            wanted[name] = (firmware / name).read_bytes()
+    for source in sorted((firmware / PACKAGE).rglob("*.py")):
+        name = source.relative_to(firmware)
+        if compile:
+            wanted[str(name.with_suffix(".mpy"))] = compile_mpy(source, str(name))
+        else:
+            wanted[str(name)] = source.read_bytes()
+    if not wanted:
+        raise FlashError(
+            f"{firmware} has no boot.py, main.py or agent/; name the firmware's folder"
+        )
+    for name, content in (extra_files or {}).items():
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise FlashError(
+                f"{name} is not a path on the board's flash; write it relative to its root"
+            )
+        wanted[name] = content
+    changed = []
+    try:
+        for name, content in wanted.items():
+            if _write(root / name, content):
+                changed.append(name)
+        for stale in sorted((root / PACKAGE).rglob("*.*py")):
+            name = str(stale.relative_to(root))
+            if name not in wanted:
+                stale.unlink()
+                changed.append(name)
+    except OSError as error:
+        raise FlashError(f"the flash {root} cannot be written: {error}") from error
+    return changed
+
+
+def compile_mpy(source: Path, name: str) -> bytes:
+    """One module as .mpy bytecode; `name` is what tracebacks call it."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, "out.mpy")
+        command = [mpy_cross(), "-s", name, "-o", str(target), str(source)]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise FlashError(f"{source} cannot be compiled: {error}") from error
+        if done.returncode:
+            raise FlashError(f"{source} does not compile: {(done.stderr or done.stdout).strip()}")
+        return target.read_bytes()
+
+
+def _write(path: Path, content: bytes) -> bool:
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return True
+
+
+def silicon() -> Path:
+    """A folder with the stand-ins as .mpy, for VMs that do not have them frozen in."""
+    from host.simulation.vm.cache import CACHE, content_hash, locked, under_construction
+
+    sources = sorted(SILICON.glob("*.py"))
+    folder = CACHE / f"silicon-{hashlib.sha256(content_hash(sources).encode()).hexdigest()[:16]}"
+    with locked(CACHE):
+        if not folder.is_dir():
+            with under_construction(folder) as temporary:
+                for source in sources:
+                    content = compile_mpy(source, source.name)
+                    (temporary / source.with_suffix(".mpy").name).write_bytes(content)
+    return folder
