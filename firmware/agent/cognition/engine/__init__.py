@@ -4,7 +4,8 @@
     model = Model("model.tflite")
     scores = model.predict([[21.5, 40.0, 0.3]])[0]
 
-The same code runs under CPython 3.11+ and MicroPython 1.24+ (31-bit small ints, single-precision floats).
+The same code runs under CPython 3.11+ and MicroPython 1.24+ (31-bit small ints, single-precision
+floats).
 """
 
 from .errors import ArenaError, FormatError, InputError, ModelError, UnsupportedError

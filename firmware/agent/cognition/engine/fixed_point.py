@@ -1,8 +1,9 @@
 """Fixed-point arithmetic of gemmlowp and TFLite-Micro, exact, in Python integers of any size.
 
-Used when a model is loaded, for multipliers and look-up tables; the kernels use small-int forms of the same.
-Sources: gemmlowp fixedpoint/fixedpoint.h; tensorflow/lite/kernels/internal/{common.cc,quantization_util.cc}.
-Raw values are int32; Qm means m integer bits, so a raw value r stands for r / 2**(31 - m).
+Used when a model is loaded, for multipliers and look-up tables; the kernels use small-int forms of
+the same. Sources: gemmlowp fixedpoint/fixedpoint.h and, in tensorflow/lite/kernels/internal,
+common.cc and quantization_util.cc. Raw values are int32; Qm means m integer bits, so a raw value r
+stands for r / 2**(31 - m).
 """
 
 from .float32 import bit_length
@@ -23,7 +24,7 @@ def wrap32(value: int) -> int:
 
 
 def quantize_multiplier(number):
-    """(multiplier, shift) with number = multiplier / 2**31 * 2**shift, multiplier in [2**30, 2**31) or 0.
+    """(multiplier, shift): number = multiplier / 2**31 * 2**shift; multiplier 0 or >= 2**30.
 
     C's QuantizeMultiplier: frexp, then round half away from zero to 31 bits.
     """
@@ -45,7 +46,7 @@ def quantize_multiplier(number):
 def high_mul(a: int, b: int) -> int:
     """SaturatingRoundingDoublingHighMul.
 
-    C adds a nudge by sign and divides towards zero; both together are "round half up", for either sign.
+    C adds a nudge by sign and divides towards zero: together "round half up", for either sign.
     """
     if a == INT32_MIN and b == INT32_MIN:
         return INT32_MAX

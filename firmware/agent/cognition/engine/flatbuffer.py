@@ -1,7 +1,7 @@
 """A bounds-checked reader for flatbuffers: every offset is checked before it is followed.
 
-Whatever the bytes are, a read gives a value or raises FormatError. Nothing here recurses or loops over a
-length the file claims without first checking that the file is that long.
+Whatever the bytes are, a read gives a value or raises FormatError. Nothing here recurses or loops
+over a length the file claims without first checking that the file is that long.
 """
 
 from .errors import FormatError
@@ -49,7 +49,7 @@ class Reader:
 
 
 class Table:
-    """One flatbuffer table. A field that is absent, or newer than the file, reads as its default."""
+    """One flatbuffer table. A field that is absent reads as its default."""
 
     def __init__(self, reader: Reader, position: int):
         self.reader = reader
@@ -83,12 +83,12 @@ class Table:
         position = self.at(field)
         return self.reader.u32(position) | self.reader.u32(position + 4) << 32 if position else 0
 
-    def table(self, field: int):
+    def table(self, field):
         """The table a field refers to, or None."""
         position = self.at(field)
         return Table(self.reader, position + self.reader.u32(position)) if position else None
 
-    def vector(self, field: int, item_size: int):
+    def vector(self, field, item_size):
         """(position of the first item, number of items) of a vector; (0, 0) where absent."""
         position = self.at(field)
         if not position:

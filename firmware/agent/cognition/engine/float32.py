@@ -1,8 +1,9 @@
-"""Exact float arithmetic in integers, so that results do not depend on how wide the machine's floats are.
+"""Exact float arithmetic in integers: results do not depend on the width of the machine's floats.
 
-A positive number is a pair (m, e) that stands for m * 2**e. TFLite-Micro prepares its multipliers in C float and
-double; here every such operation is done exactly and then rounded to 24 or 53 bits, half to even, as IEEE 754
-does. All of it runs when a model is loaded, except `quotient`, which needs small ints only.
+A positive number is a pair (m, e) that stands for m * 2**e. TFLite-Micro prepares its multipliers
+in C float and double; here every such operation is done exactly and then rounded to 24 or 53 bits,
+half to even, as IEEE 754 does. All of it runs when a model is loaded, except `quotient`, which
+needs small ints only.
 """
 
 FLOAT_BITS = 24
@@ -26,8 +27,8 @@ def bit_length(value: int) -> int:
     return length
 
 
-def from_bits(bits: int):
-    """(m, e) of the positive finite float32 with these bits, m in [2**23, 2**24); None for any other."""
+def from_bits(bits):
+    """(m, e) of a positive finite float32, m in [2**23, 2**24); None for any other bits."""
     exponent = bits >> 23
     mantissa = bits & 0x7FFFFF
     if not 0 < bits < 0x7F800000:
@@ -38,7 +39,7 @@ def from_bits(bits: int):
     return mantissa | 0x800000, exponent - 150
 
 
-def to_bits(number) -> int:
+def to_bits(number):
     """Bits of a number already rounded to float32; None where it overflows to infinity."""
     m, e = number
     if m == 0:
@@ -53,7 +54,7 @@ def to_bits(number) -> int:
     return (e + 150) << 23 | m & 0x7FFFFF
 
 
-def rounded(m: int, e: int, bits: int):
+def rounded(m, e, bits):
     """m * 2**e to `bits` bits of mantissa, half to even, gradual underflow included."""
     lowest = _FLOAT_LOWEST if bits == FLOAT_BITS else _DOUBLE_LOWEST
     shift = max(bit_length(m) - bits, lowest - e)
@@ -67,11 +68,11 @@ def rounded(m: int, e: int, bits: int):
     return m, e + shift
 
 
-def product(a, b, bits: int):
+def product(a, b, bits):
     return rounded(a[0] * b[0], a[1] + b[1], bits)
 
 
-def ratio(a, b, bits: int):
+def ratio(a, b, bits):
     shift = max(0, bits + 2 + bit_length(b[0]) - bit_length(a[0]))
     numerator = a[0] << shift
     m = numerator // b[0]
@@ -83,9 +84,10 @@ def ratio(a, b, bits: int):
 def quotient(m: int, e: int, scale_m: int, scale_e: int) -> int:
     """round(float(value / scale)), half away from zero, at most QUOTIENT_LIMIT; allocates nothing.
 
-    C's `TfLiteRound(value / scale)` in float. Both mantissas lie in [2**23, 2**24) (or m is 0). The long
-    division gives n = floor(2 * value / scale); the quotient is rounded to 24 bits before it is rounded to an
-    integer, so n counts one more where it lies within half a unit in the last place below n + 1.
+    C's `TfLiteRound(value / scale)` in float. Both mantissas lie in [2**23, 2**24) (or m is 0). The
+    long division gives n = floor(2 * value / scale); the quotient is rounded to 24 bits before it
+    is rounded to an integer, so n counts one more where it lies within half a unit in the last
+    place below n + 1.
     """
     steps = e - scale_e + 1
     if m == 0 or steps < 0:

@@ -1,16 +1,17 @@
-"""The .tflite file as tensors and operators, checked as far as it can be without knowing any operator."""
+"""The .tflite file as tensors and operators, checked as far as it can be for any operator."""
 
 from . import schema
 from .errors import FormatError, UnsupportedError
 from .flatbuffer import Reader, Table
 from .float32 import from_bits
 
-# Longer shapes do not occur in real models; a hostile file could make the product of one arbitrarily slow.
+# Longer shapes do not occur in real models; a hostile file could make the product of one
+# arbitrarily slow.
 _MAX_DIMENSIONS = 8
 
 
 class Tensor:
-    """One tensor. `data` is a view of the arena (activations) and is set when the arena is placed."""
+    """One tensor. `data`, an activation's view of the arena, is set when the arena is placed."""
 
     def __init__(self, reader, table, index, buffers):
         self.reader = reader
@@ -77,7 +78,7 @@ class Tensor:
             raise FormatError("tensor %d has no scale" % self.index)
         return self.reader.u32(self._scales[0] + 4 * channel)
 
-    def scale(self, channel: int = 0):
+    def scale(self, channel=0):
         """A scale as (mantissa, exponent)."""
         number = from_bits(self.scale_bits(channel))
         if number is None:
@@ -95,7 +96,7 @@ class Tensor:
 
 
 class Operator:
-    """One operator: code, version, tensors (None for an optional one left out) and its options table."""
+    """One operator: code, version, tensors (None where optional and left out), options table."""
 
     def __init__(self, index, table, codes, tensors):
         self.index = index
@@ -107,7 +108,7 @@ class Operator:
         self.outputs = [_pick(tensors, i, index) for i in table.i32s(schema.OPERATOR_OUTPUTS)]
         self.options = table.table(schema.OPERATOR_OPTIONS)
 
-    def refuse(self, reason: str):
+    def refuse(self, reason):
         raise UnsupportedError("operator %d, %s: %s" % (self.index, self.name, reason))
 
     def shaped(self, fewest: int, most: int) -> None:

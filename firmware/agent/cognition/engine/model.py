@@ -20,13 +20,14 @@ class Model:
     source: path of a .tflite file, or its bytes. Bytes are used where they lie and must not change.
     Raises FormatError, UnsupportedError or ArenaError; OSError where the file cannot be read.
 
-    ram: bytes of activations (arena, plus float tensors).  len: bytes of the file.  ops: operator names in order.
-    input_shape, input_scale, input_zero_point, input_dtype ("b" int8, "f" float32): lists, one item per input;
-    output_* likewise. A float tensor has scale 0.0.
+    ram: bytes of activations (arena, plus float tensors). len: bytes of the file.
+    ops: operator names in order.
+    input_shape, input_scale, input_zero_point, input_dtype ("b" int8, "f" float32): lists, one item
+    per input; output_* likewise. A float tensor has scale 0.0.
     inputs, outputs: views of the tensors, int8 or float32, flat, in C order.
     """
 
-    def __init__(self, source, max_arena_bytes: int = MAX_ARENA_BYTES):
+    def __init__(self, source, max_arena_bytes=MAX_ARENA_BYTES):
         self._source = _read(source) if isinstance(source, str) else source
         self._data = as_bytes(self._source)
         self.len = len(self._data)
@@ -76,12 +77,12 @@ class Model:
         for run in self._program:
             run()
 
-    def predict(self, inputs) -> list:
+    def predict(self, inputs):
         """Sets the inputs, runs, and returns one array of floats per output.
 
-        inputs: one item per input: a buffer of int8 (taken as it is), numbers or nested lists of numbers in the
-        input's own units (quantised here), or a callable that is given the input's view and fills it.
-        Raises InputError on a wrong count.
+        inputs: one item per input: a buffer of int8 (taken as it is), numbers or nested lists of
+        numbers in the input's own units (quantised here), or a callable that is given the input's
+        view and fills it. Raises InputError on a wrong count.
         """
         if len(inputs) != len(self.inputs):
             raise InputError("%d inputs given, the model has %d" % (len(inputs), len(self.inputs)))
@@ -110,7 +111,7 @@ class Model:
         except (OverflowError, TypeError, ValueError):
             raise InputError("input %d: not all items are numbers that fit a float32" % index)
         if self.input_dtype[index] == "f":
-            as_bytes(view)[:] = floats
+            as_bytes(view, 4)[:] = floats
         else:
             scale_m, scale_e = self._scales[0][index]
             quantize(floats, view, scale_m, scale_e, self.input_zero_point[index])
@@ -122,7 +123,7 @@ class Model:
                 % (
                     index,
                     len(self.inputs[index]),
-                    count if count <= len(self.inputs[index]) else "more",
+                    count,
                     self.input_shape[index],
                 )
             )
@@ -160,7 +161,7 @@ def _scale(tensor):
     return tensor.scale() if tensor.type == schema.INT8 else (0, 0)
 
 
-def _as_float(scale) -> float:
+def _as_float(scale):
     return struct.unpack("<f", float_bytes(1, scale))[0]
 
 
@@ -178,15 +179,18 @@ def _int8_buffer(value):
         view = memoryview(value)
     except TypeError:
         return None
-    return view if getattr(view, "itemsize", 1) == 1 else None
+    # MicroPython's memoryview does not tell the size of its items.
+    return view if len(bytes(view[:1])) == 1 else None
 
 
 def _flatten(value, into, limit):
-    """Appends numbers depth first, and stops soon after `limit`: the caller refuses what is too long."""
-    if hasattr(value, "__iter__") and not isinstance(value, str):
-        for item in value:
-            _flatten(item, into, limit)
-            if len(into) > limit:
-                return
-    else:
+    """Appends numbers depth first, at most `limit`."""
+    try:
+        items = iter(value)
+    except TypeError:
         into.append(value)
+        return
+    for item in items:
+        if isinstance(item, str) or len(into) > limit:
+            raise InputError("an input is text, or longer than the model's input")
+        _flatten(item, into, limit)

@@ -1,4 +1,4 @@
-"""Names of TFLite's builtin operators, in order of their codes. Imported only to name one that is refused."""
+"""Names of TFLite's builtin operators, in order of their codes. Imported only to name one."""
 
 _NAMES = (
     "ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE "

@@ -1,11 +1,12 @@
 """Where each activation lies in the arena.
 
-Liveness first: a tensor is alive from the operator that computes it to the last that reads it. Then greedy by
-size, as TFLite-Micro's GreedyMemoryPlanner: the largest tensor first, each at the lowest 16-byte aligned offset
-where it overlaps no tensor that is alive at the same time.
+Liveness first: a tensor is alive from the operator that computes it to the last that reads it. Then
+greedy by size, as TFLite-Micro's GreedyMemoryPlanner: the largest tensor first, each at the lowest
+16-byte aligned offset where it overlaps no tensor that is alive at the same time.
 
-Two deliberate differences from TFLite-Micro: a model's inputs stay alive to the end, so that invoke() may be
-repeated after changing a single feature; and a RESHAPE shares its input's bytes instead of copying them.
+Two deliberate differences from TFLite-Micro: a model's inputs stay alive to the end, so that
+invoke() may be repeated after changing a single feature; and a RESHAPE shares its input's bytes
+instead of copying them.
 """
 
 ALIGNMENT = 16
@@ -25,7 +26,7 @@ def place(spans: list) -> int:
     """Sets the offset of every span and returns the size of the arena in bytes."""
     placed: list = []
     end = 0
-    # A total order: MicroPython's sort is not stable, and the arena must come out the same everywhere.
+    # A total order: MicroPython's sort is not stable, and the arena must be the same everywhere.
     for span in sorted(spans, key=lambda s: (-s.size, s.first, s.last)):
         offset = 0
         for other in placed:  # kept in order of offset
@@ -47,8 +48,8 @@ def aligned(size: int) -> int:
     return (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1)
 
 
-def lifetimes(graph, shares) -> dict:
-    """Span of every activation by tensor index. `shares(operator)`: output lies where its input lies."""
+def lifetimes(graph, shares):
+    """Span of every activation by tensor index. `shares(operator)`: output lies on its input."""
     spans: dict = {}
     end = len(graph.operators)
     for tensor in graph.inputs:

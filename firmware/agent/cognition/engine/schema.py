@@ -1,6 +1,7 @@
 """Field numbers and codes of the TFLite flatbuffer schema, version 3.
 
-Source: tensorflow/compiler/mlir/lite/schema/schema.fbs. A field number is the field's position in its table.
+Source: tensorflow/compiler/mlir/lite/schema/schema.fbs. A field number is the field's position in
+its table.
 """
 
 IDENTIFIER = b"TFL3"

@@ -8,23 +8,22 @@ except ImportError:
 
 if uctypes is None:
 
-    def as_bytes(buffer):
-        """A buffer as unsigned bytes."""
+    def as_bytes(buffer, item_size=1):
+        """A buffer of items of `item_size` bytes as unsigned bytes."""
         return memoryview(buffer).cast("B")
 
-    def as_int8(data, offset: int, length: int):
+    def as_int8(data, offset, length):
         """`length` bytes of `data` from `offset` on as int8, indexed from 0."""
         return memoryview(data)[offset : offset + length].cast("b")
 
 else:
 
-    def as_bytes(buffer):
-        """A buffer as unsigned bytes. The caller keeps the buffer alive."""
+    def as_bytes(buffer, item_size=1):
+        """A buffer of items of `item_size` bytes as unsigned bytes. The caller keeps it alive."""
         view = memoryview(buffer)
-        size = len(view) * getattr(view, "itemsize", 1)
-        return uctypes.bytearray_at(uctypes.addressof(view), size)
+        return uctypes.bytearray_at(uctypes.addressof(view), len(view) * item_size)
 
-    def as_int8(data, offset: int, length: int):
+    def as_int8(data, offset, length):
         """`length` bytes of `data` from `offset` on as int8. The caller keeps the buffer alive."""
         return uctypes.struct(
             uctypes.addressof(data) + offset, (uctypes.ARRAY | 0, uctypes.INT8 | length)

@@ -1,8 +1,9 @@
 """The operators the engine knows, one module per family.
 
-A kernel module has a function `prepare(context, op)` that checks one operator, does all that can be done ahead,
-and returns an object whose `run()` computes the operator's output from its input, allocating nothing. It is
-imported only when a model needs it. To add an operator: write the module and give it a line here.
+A kernel module has a function `prepare(context, op)` that checks one operator, does all that can be
+done ahead, and returns an object whose `run()` computes the operator's output from its input,
+allocating nothing. It is imported only when a model needs it. To add an operator: write the module
+and give it a line here.
 """
 
 from .. import schema
@@ -10,7 +11,7 @@ from .. import schema
 RESHAPE = 22
 
 # code: (name, lowest version, highest version, module)
-# Versions are TFLite's own (tensorflow/lite/tools/versioning/op_version.cc); int8 came with version 2 of most.
+# Versions are TFLite's own (tensorflow/lite/tools/versioning/op_version.cc).
 KERNELS = {
     6: ("DEQUANTIZE", 1, 2, "quantize"),
     9: ("FULLY_CONNECTED", 4, 6, "fully_connected"),
@@ -39,7 +40,7 @@ def supported() -> str:
     )
 
 
-def check(operators) -> None:
+def check(operators):
     """Refuses the first operator whose code or version has no kernel."""
     for op in operators:
         entry = KERNELS.get(op.code)
@@ -52,7 +53,7 @@ def check(operators) -> None:
             )
 
 
-def shares(op) -> bool:
+def shares(op):
     """Whether the operator's output is its input, byte for byte."""
     return op.code == RESHAPE
 
@@ -64,7 +65,7 @@ def prepare(context, op):
 
 
 class Context:
-    """What kernels of one model share: the file's bytes and one int32 scratch, sized for the largest."""
+    """What kernels of one model share: the file's bytes, and int32 scratch for the largest."""
 
     def __init__(self, reader):
         self.reader = reader
@@ -76,7 +77,7 @@ class Context:
         self.scratch_items = max(self.scratch_items, items)
 
 
-def activation_range(op, tensor, activation: int):
+def activation_range(op, tensor, activation):
     """(lowest, highest) int8 of a fused activation. C: CalculateActivationRangeQuantized."""
     lowest, highest = -128, 127
     zero_point = tensor.zero_point()

@@ -1,11 +1,13 @@
 """FULLY_CONNECTED, int8 x int8 -> int8, per-tensor and per-channel scales, optional bias.
 
-C: tensorflow/lite/kernels/internal/reference/integer_ops/fully_connected.h. With w the weights and x the input,
+C: tensorflow/lite/kernels/internal/reference/integer_ops/fully_connected.h. With w the weights and
+x the input,
 
     acc    = bias + sum(w * (x - input_zero_point)) = folded bias + sum(w * x)
     output = clamp(output_zero_point + MultiplyByQuantizedMultiplier(acc, multiplier, shift))
 
-The weights stay in the file. Folded biases, and multipliers as two halves of 16 bits, are made at load.
+The weights stay in the file. Folded biases, and multipliers as two halves of 16 bits, are made at
+load.
 """
 
 from array import array
@@ -16,7 +18,8 @@ from ..float32 import DOUBLE_BITS, FLOAT_BITS, from_bits, product, ratio, rounde
 from ..views import as_int8
 from . import activation_range
 
-# requantize() is exact while the accumulator, shifted left where the multiplier asks for it, stays below this.
+# requantize() is exact while the accumulator, shifted left where the multiplier asks for it, stays
+# below this.
 _ACC_LIMIT = 1 << 27
 
 
@@ -72,7 +75,7 @@ def _multipliers(op, weights, bias):
 
 
 def _check_bias_scale(op, wanted, bias, target):
-    """Refuses a bias scale off the product by over 2 % of the output scale, as TFLite-Micro does."""
+    """Refuses a bias scale off by over 2 % of the output scale, as TFLite-Micro does."""
     given = from_bits(bias.scale_bits()) if bias.scales and bias.scale_bits() else (0, 0)
     if given is None:
         op.refuse("bias scale is not a positive number")
@@ -116,11 +119,11 @@ class FullyConnected:
         self._bias = folded
         # |x| and |w| are at most 128: no accumulator of this layer can exceed this.
         bound = (largest + (depth << 14)) << max(0, max(shift for _, shift in multipliers))
-        self._wide = bound >= _ACC_LIMIT
-        self._multipliers = multipliers if self._wide else None
+        self._wide = multipliers if bound >= _ACC_LIMIT else []
         self._high = array("H", [m >> 16 for m, _ in multipliers])
         self._low = array("H", [m & 0xFFFF for m, _ in multipliers])
-        self._shift = array("b", [shift for _, shift in multipliers])
+        # A shift by more than 29 leaves 0 of what is below 2**27, and its rounding term is no small int.
+        self._shift = array("b", [max(-29, shift) for _, shift in multipliers])
         self._zero_point = op.outputs[0].zero_point()
         activation = op.options.i8(schema.FULLY_CONNECTED_ACTIVATION) if op.options else 0
         self._lowest, self._highest = activation_range(op, op.outputs[0], activation)
@@ -150,7 +153,7 @@ class FullyConnected:
             )
 
     def _run_wide(self, x, y):
-        """The same for accumulators beyond small ints: exact, wraps at 32 bits as C does, but allocates."""
+        """The same for accumulators beyond small ints: exact, wraps as C does, but allocates."""
         weights = self._weights[0]
         k = 0
         for unit in range(self._units):
@@ -158,7 +161,7 @@ class FullyConnected:
             for v in x:
                 acc += v * weights[k]
                 k += 1
-            multiplier, shift = self._multipliers[unit if len(self._multipliers) > 1 else 0]
+            multiplier, shift = self._wide[unit if len(self._wide) > 1 else 0]
             value = self._zero_point + multiply(wrap32(acc), multiplier, shift)
             y[unit] = max(self._lowest, min(self._highest, value))
 
@@ -195,15 +198,15 @@ def matvec(acc, bias, weights, x, depth, units):
 
 
 def requantize(acc, y, units, high, low, shift, zero_point, lowest, highest):
-    """y[u] = clamp(zero_point + MultiplyByQuantizedMultiplier(acc[u], multiplier, shift)) in 31-bit small ints.
+    """y[u] = clamp(zero_point + MultiplyByQuantizedMultiplier(acc[u], multiplier, shift)).
 
-    With multiplier = h * 2**16 + l and acc = a * 2**14 + b (b in [0, 2**14)), the high half rounded as
-    SaturatingRoundingDoublingHighMul rounds it, floor((acc * multiplier + 2**30) / 2**31), is
+    In 31-bit small ints: with multiplier = h * 2**16 + m and acc = a * 2**14 + b, b in [0, 2**14),
+    SaturatingRoundingDoublingHighMul, floor((acc * multiplier + 2**30) / 2**31), is
 
-        q = b * h + floor((a * l + floor(b * l / 2**14)) / 4)          = floor of the part below 2**14 * a * h
-        t = floor((a * h + floor((q + 2**14) / 2**14)) / 2)
+        floor((a * h + floor((q + 2**14) / 2**14)) / 2)
+        where q = b * h + floor((a * m + floor(b * m / 2**14)) / 4)
 
-    No product or sum leaves 31 bits while |acc| < 2**27 (docs/engine.md has the proof).
+    No product or sum leaves 31 bits while |acc| < 2**27. docs/engine.md has the proof.
     """
     h = high[0]
     m = low[0]

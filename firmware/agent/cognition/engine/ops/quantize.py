@@ -1,7 +1,8 @@
 """QUANTIZE (int8 -> int8, float32 -> int8) and DEQUANTIZE (int8 -> float32).
 
-C: tensorflow/lite/kernels/internal/reference/{requantize,quantize,dequantize}.h. Floats are read and written as
-their four bytes: a float object would be allocated on the board, and would depend on the width of its floats.
+C: tensorflow/lite/kernels/internal/reference/{requantize,quantize,dequantize}.h. Floats are read
+and written as their four bytes: a float object would be allocated on the board, and would depend on
+the width of its floats.
 """
 
 from .. import schema
@@ -34,7 +35,7 @@ def _requantize(op, source, target):
 
 class Quantize:
     def __init__(self, op):
-        self._x = as_bytes(op.inputs[0].data)
+        self._x = as_bytes(op.inputs[0].data, 4)
         self._y = op.outputs[0].data
         self._scale, self._exponent = op.outputs[0].scale()
         self._zero_point = op.outputs[0].zero_point()
@@ -44,8 +45,9 @@ class Quantize:
 
 
 def quantize(floats, y, scale_m, scale_e, zero_point):
-    """y[i] = clamp(round(float / scale) + zero_point) for float32s given as bytes. NaN gives the zero point.
+    """y[i] = clamp(round(float / scale) + zero_point), the float32s given as bytes.
 
+    NaN gives the zero point.
     What overflows an int32 in C, where the result is undefined, saturates here.
     """
     k = 0
@@ -65,7 +67,7 @@ def quantize(floats, y, scale_m, scale_e, zero_point):
         k += 4
 
 
-def float_bytes(steps: int, scale) -> bytes:
+def float_bytes(steps, scale):
     """float32(steps * scale), little-endian: the product is exact in double and is rounded once."""
     m, e = rounded(abs(steps) * scale[0], scale[1], FLOAT_BITS)
     bits = to_bits((m, e))
@@ -76,7 +78,7 @@ def float_bytes(steps: int, scale) -> bytes:
 class Dequantize:
     def __init__(self, op):
         self._x = op.inputs[0].data
-        self._y = as_bytes(op.outputs[0].data)
+        self._y = as_bytes(op.outputs[0].data, 4)
         scale = op.inputs[0].scale()
         zero_point = op.inputs[0].zero_point()
         self._table = bytearray(1024)

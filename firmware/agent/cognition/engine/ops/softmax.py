@@ -1,9 +1,10 @@
 """SOFTMAX, int8 -> int8, in gemmlowp's fixed point.
 
-C: tensorflow/lite/kernels/internal/reference/softmax.h and GetReciprocal in internal/common.h. exp() of every
-possible difference to the row's maximum is a table made at load. The reciprocal of the sum has to be computed for
-every row: an int32 does not fit the board's 31-bit small ints, so it is held as three limbs of 11 bits, the
-highest signed (value = l0 + l1 * 2**11 + l2 * 2**22), and nothing is allocated.
+C: tensorflow/lite/kernels/internal/reference/softmax.h and GetReciprocal in internal/common.h.
+exp() of every possible difference to the row's maximum is a table made at load. The reciprocal of
+the sum has to be computed for every row: an int32 does not fit the board's 31-bit small ints, so it
+is held as three limbs of 11 bits, the highest signed (value = l0 + l1 * 2**11 + l2 * 2**22), and
+nothing is allocated.
 """
 
 from array import array
@@ -111,10 +112,10 @@ def _high_mul(out, a0, a1, a2, b0, b1, b2):
 
 
 def _reciprocal(total, r, p):
-    """r = 2**31 / total normalised to [1, 2), saturated, as limbs; returns log2 of the normalising factor.
+    """r = 2**31 / (total / 2**k), saturated, as limbs; returns k - 19 for total / 2**k in [1, 2).
 
-    C: GetReciprocal with 12 integer bits, then one_over_one_plus_x_for_x_in_0_1: Newton and Raphson from
-    48/17 - 32/17 * d. `total` is in [2**19, 2**30); `p` is three limbs of scratch.
+    C: GetReciprocal with 12 integer bits, then one_over_one_plus_x_for_x_in_0_1: Newton and Raphson
+    from 48/17 - 32/17 * d. `total` is in [2**19, 2**30); `p` is three limbs of scratch.
     """
     bits = 20
     while total >> bits:

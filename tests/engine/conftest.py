@@ -1,0 +1,54 @@
+"""Where the golden vectors are, and how cases are run on the MicroPython VM."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODELS = Path(os.environ.get("FANWISE_DATA", ROOT.parent / "shared" / "data")) / "models"
+VM_SCRIPT = Path(__file__).with_name("on_vm.py")
+
+
+def model_path(name: str) -> Path:
+    path = MODELS / f"{name}_int8.tflite"
+    if not path.exists():
+        pytest.skip(f"recorded model {path.name} is not in the data folder")
+    return path
+
+
+def input_bytes(dtype: str, count: int, rows: int, rng) -> bytes:
+    """Random raw rows for one input; int8 starts with the ends of the range, floats stay finite."""
+    import numpy as np
+
+    if dtype == "f":
+        return np.float32(rng.normal(0, 2, (rows, count))).tobytes()
+    data = rng.integers(-128, 128, (rows, count)).astype(np.int8)
+    data[0], data[1] = -128, 127
+    return data.tobytes()
+
+
+@pytest.fixture(scope="session")
+def vm():
+    simulation = pytest.importorskip("host.simulation.vm")
+    try:
+        return simulation.ensure_vm()
+    except Exception as error:
+        if type(error).__name__ != "VmError":
+            raise
+        pytest.skip(f"no MicroPython VM: {error}")
+
+
+@pytest.fixture(scope="session")
+def run_on_vm(vm):
+    """run_on_vm(script, *arguments, heap="4M") -> lines printed."""
+
+    def run(script: Path, *arguments: str, heap: str = "4M") -> list[str]:
+        command = [*vm.argv, "-X", f"heapsize={heap}", str(script), *map(str, arguments)]
+        environment = {**os.environ, "MICROPYPATH": str(ROOT / "firmware")}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+        return done.stdout.splitlines()
+
+    return run
