@@ -1,0 +1,1 @@
+"""Doing it: the relay, its interlocks and its safe state."""
