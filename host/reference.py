@@ -7,6 +7,7 @@ nothing here passes silently: `run_reference` and `compare` raise ReferenceUnava
 from __future__ import annotations
 
 import random
+import struct
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class Reference:
 
         try:
             self._interpreter = runtime.Interpreter.from_bytes(bytes(model), arena_size=ARENA_BYTES)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError, struct.error) as error:
             raise ReferenceFailed(f"TFLite-Micro refused the model: {error}") from error
         self._inputs = [self._interpreter.get_input_details(i) for i in range(n_inputs)]
         self._n_outputs = n_outputs

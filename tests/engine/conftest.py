@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MODELS = Path(os.environ.get("FANWISE_DATA", ROOT.parent / "shared" / "data")) / "models"
+FIRMWARE = ROOT / "firmware"
 VM_SCRIPT = Path(__file__).with_name("on_vm.py")
 
 
@@ -44,9 +45,9 @@ def vm():
 def run_on_vm(vm):
     """run_on_vm(script, *arguments, heap="4M") -> lines printed."""
 
-    def run(script: Path, *arguments: str, heap: str = "4M") -> list[str]:
+    def run(script, *arguments, heap="4M", path=FIRMWARE) -> list[str]:
         command = [*vm.argv, "-X", f"heapsize={heap}", str(script), *map(str, arguments)]
-        environment = {**os.environ, "MICROPYPATH": str(ROOT / "firmware")}
+        environment = {**os.environ, "MICROPYPATH": str(path)}
         done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
         return done.stdout.splitlines()

@@ -107,7 +107,7 @@ class Model:
         _flatten(value, numbers, len(view))
         self._expect(index, len(numbers))
         try:
-            floats = struct.pack("<%df" % len(numbers), *numbers)
+            floats = struct.pack("<%df" % len(numbers), *[float(v) for v in numbers])
         except (OverflowError, TypeError, ValueError):
             raise InputError("input %d: not all items are numbers that fit a float32" % index)
         if self.input_dtype[index] == "f":

@@ -122,7 +122,7 @@ class FullyConnected:
         self._wide = multipliers if bound >= _ACC_LIMIT else []
         self._high = array("H", [m >> 16 for m, _ in multipliers])
         self._low = array("H", [m & 0xFFFF for m, _ in multipliers])
-        # A shift by more than 29 leaves 0 of what is below 2**27, and its rounding term is no small int.
+        # A shift by over 29 leaves 0 of what is below 2**27; its rounding term is no small int.
         self._shift = array("b", [max(-29, shift) for _, shift in multipliers])
         self._zero_point = op.outputs[0].zero_point()
         activation = op.options.i8(schema.FULLY_CONNECTED_ACTIVATION) if op.options else 0

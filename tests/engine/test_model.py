@@ -1,0 +1,102 @@
+"""predict(), the arena, and what a caller may pass."""
+
+from array import array
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.cognition.engine import Model
+from agent.cognition.engine.planner import ALIGNMENT, Span, place
+from tests.engine.conftest import model_path
+from tests.engine.tflite_builder import Builder, random_model
+
+
+@pytest.fixture(scope="module")
+def hello() -> Model:
+    return Model(str(model_path("hello_world")))
+
+
+SINE_OF_1 = [
+    [[1.0]], [[[1.0]]], [(1.0,)], [1.0], [array("f", [1.0])], [np.array([[1.0]])],
+    [np.float32([1.0])], [bytes([256 - 87])], [array("b", [-87])], [np.array([-87], np.int8)],
+    [lambda view: view.__setitem__(0, -87)],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("inputs", SINE_OF_1, ids=lambda i: type(i[0]).__name__)
+def test_predict_takes(hello, inputs):
+    """1.0 is quantised to round(1.0 / 0.02448) - 128 = -87."""
+    (output,) = hello.predict(inputs)
+    assert list(output) == [pytest.approx(0.8208, abs=1e-4)]
+
+
+def test_predict_is_near_a_sine(hello):
+    for x in np.linspace(0, 6.2, 50):
+        assert hello.predict([[x]])[0][0] == pytest.approx(np.sin(x), abs=0.15)
+
+
+def test_float_inputs_and_outputs():
+    model = Model(random_model(9)[0])
+    assert model.input_dtype == ["f"]
+    assert "f" in model.output_dtype
+    values = np.linspace(-1, 1, len(model.inputs[0]))
+    outputs = model.predict([list(values)])
+    assert list(model.inputs[0]) == [np.float32(v) for v in values]
+    for output, shape in zip(outputs, model.output_shape, strict=True):
+        assert len(output) == np.prod(shape)
+
+
+def test_several_inputs_and_outputs():
+    b = Builder()
+    x, y = b.tensor((1, 2), 1.0, 0), b.tensor((1, 3), 1.0, 0)
+    u, v = b.tensor((1, 2), 1.0, 0), b.tensor((1, 3), 1.0, 0)
+    b.operator("RELU", [x], u)
+    b.operator("RELU", [y], v)
+    model = Model(b.build([y, x], [v, u]))
+    assert model.input_shape == [(1, 3), (1, 2)]
+    outputs = model.predict([[-1, 2, 3], [4, -5]])
+    assert [list(output) for output in outputs] == [[0, 2, 3], [4, 0]]
+
+
+def test_reshape_shares_its_inputs_bytes():
+    b = Builder()
+    x = b.tensor((1, 48), 1.0, 0)
+    y = b.operator("RELU", [x], b.tensor((1, 48), 1.0, 0))
+    z = b.operator("RESHAPE", [y], b.tensor((6, 8), 1.0, 0))
+    w = b.operator("RELU", [z], b.tensor((6, 8), 1.0, 0))
+    model = Model(b.build([x], [w]))
+    assert model.ram == 3 * 48  # the input lives to the end, by design
+    assert model.ops == ["RELU", "RESHAPE", "RELU"]
+
+
+SPANS = st.lists(
+    st.tuples(st.integers(1, 100), st.integers(0, 8), st.integers(0, 8)), min_size=1, max_size=12
+)
+
+
+@given(SPANS)
+def test_no_two_live_tensors_overlap(items):
+    spans = [Span(size, min(a, b), max(a, b)) for size, a, b in items]
+    end = place(spans)
+    assert end == max(s.offset + s.size for s in spans)
+    assert all(s.offset % ALIGNMENT == 0 for s in spans)
+    for i, s in enumerate(spans):
+        for t in spans[:i]:
+            alive_together = s.first <= t.last and t.first <= s.last
+            apart = s.offset + s.size <= t.offset or t.offset + t.size <= s.offset
+            assert apart or not alive_together
+
+
+@pytest.mark.parametrize(
+    ("items", "size"),
+    [
+        ([(640, -1, 2), (128, 0, 1), (128, 1, 2)], 896),
+        ([(16, 0, 1), (16, 1, 2), (16, 2, 3), (16, 3, 4)], 32),
+        ([(100, 0, 1), (10, 1, 2), (100, 2, 3)], 122),
+    ],
+    ids=["chain", "ping-pong", "hole"],
+)
+def test_arena_is_as_small_as_it_can_be(items, size):
+    assert place([Span(*item) for item in items]) == size
