@@ -1,10 +1,11 @@
-# The wire between a simulated board and its virtual devices: file descriptor 3, packets of 80 bytes each way.
+# The wire between a simulated board and its virtual devices: file descriptor 3, packets of 80 bytes
+# each way.
 #
 # request: op, seq, a, n, b (4 bytes, little-endian), 8 unused, 64 of payload
 # reply:   errno, seq, n, pins with edges, ticks_ms (4), ticks_us (4), value (4), 64 of payload
 #
-# Packets keep their boundaries, so a Ctrl-C in the middle costs at most one reply, which the next request
-# recognises by its sequence number. Nothing here allocates after import.
+# Packets keep their boundaries, so a Ctrl-C in the middle costs at most one reply, which the next
+# request recognises by its sequence number. Nothing here allocates after import.
 
 HELLO = 0
 SLEEP_MS = 1
@@ -74,7 +75,8 @@ def call(op, a=0, b=0, n=0):
 
 
 def sleep(op, n):
-    # Interrupt handlers run as the pulses came: evenly spread over the time slept, one call per edge.
+    # Interrupt handlers run as the pulses came: evenly spread over the time slept, one call per
+    # edge.
     global ticks_us, reads
     reads = 0
     before = ticks_us
@@ -95,6 +97,7 @@ def sleep(op, n):
             entry = irqs.get(pin)
             if entry:
                 ticks_us = at
+                reads = 0
                 entry[0](entry[1])
     ticks_us = after
 

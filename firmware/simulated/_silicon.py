@@ -1,10 +1,11 @@
-# What a simulated board does before boot.py: its flash becomes "/", its modules are those of a device.
+# What a simulated board does before boot.py: its flash becomes "/", its modules are those of a
+# device.
 
 import os
 import sys
+import time
 
 import _bus
-import time
 
 try:
     import _device

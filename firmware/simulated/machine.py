@@ -1,4 +1,5 @@
-# `machine` of an ESP32, as far as drivers of sensors and relays use it, over the bus to virtual devices.
+# `machine` of an ESP32, as far as drivers of sensors and relays use it, over the bus to virtual
+# devices.
 
 import _bus
 
@@ -35,6 +36,7 @@ class Pin:
         if x is None:
             return _bus.call(_bus.PIN_READ, self._id)
         _bus.call(_bus.PIN_WRITE, self._id, 1 if x else 0)
+        return None
 
     def __call__(self, x=None):
         return self.value(x)
@@ -74,6 +76,7 @@ class Signal:
         if x is None:
             return self._pin.value() ^ self._invert
         self._pin.value(bool(x) ^ self._invert)
+        return None
 
     def on(self):
         self.value(1)
@@ -219,6 +222,7 @@ class RTC:
             return (t[0], t[1], t[2], t[6], t[3], t[4], t[5], 0)
         at = time.mktime((parts[0], parts[1], parts[2], parts[4], parts[5], parts[6], 0, 0))
         _bus.call(_bus.RTC_SET, 0, at)
+        return None
 
     init = datetime
 

@@ -1,4 +1,5 @@
-# `onewire` as on an ESP32 (there: a Python module over a C one); the slots' timing is the virtual bus's matter.
+# `onewire` as on an ESP32 (there: a Python module over a C one); the slots' timing is the virtual
+# bus's matter.
 
 import _bus
 from machine import pin_number
@@ -63,8 +64,9 @@ class OneWire:
         return devices
 
     def _search_rom(self, last, diff):
-        # The ROM search of Maxim's application note 187: at each bit the devices still in the search send it
-        # and its complement; where both read 0 they differ, and one way is taken now, the other next time.
+        # The ROM search of Maxim's application note 187: at each bit the devices still in the
+        # search send it and its complement; where both read 0 they differ, and one way is taken
+        # now, the other next time.
         if not self.reset():
             return None, 0
         self.writebyte(self.SEARCH_ROM)

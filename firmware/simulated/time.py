@@ -1,11 +1,12 @@
-# `time` in the simulation's virtual time: it passes while the board sleeps and stands still while it computes.
-
-import utime as _host
+# `time` in the simulation's virtual time: it passes while the board sleeps and stands still while
+# it computes.
 
 import _bus
+import utime as _host
 
 _EPOCH_S = 946684800  # 2000-01-01, where an ESP32's time starts
-# A loop that only watches the clock would wait for ever, so reading it this often takes a millisecond.
+# A loop that only watches the clock would wait for ever, so reading it this often takes a
+# millisecond.
 _READS_PER_MS = 50
 
 

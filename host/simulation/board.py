@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import os
 import struct
 from collections import Counter
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from host.simulation.wiring import Wiring, wire
 
 EXIT_SOFT_RESET = (0, 64)
 EXIT_SOFT_RESET_RAW = 65
-RESTART_PAUSE_US = 100_000
+BOOT_US = 300_000  # from reset until MicroPython runs: ROM and second-stage loader
 
 
 class Cause(enum.IntEnum):
@@ -48,7 +47,7 @@ class State(enum.Enum):
     """Where a board is between two requests on its bus."""
 
     OFF = enum.auto()
-    RESTARTING = enum.auto()  # in reset; `wake_us` says until when
+    RESTARTING = enum.auto()  # reset and boot loader, until `wake_us`
     BOOTING = enum.auto()  # the VM has not said hello yet
     RUNNING = enum.auto()
     SLEEPING = enum.auto()  # until `wake_us`
@@ -59,8 +58,9 @@ class State(enum.Enum):
 class SimulatedBoard:
     """`root_dir` is the flash, mounted at "/" on the board; `link` the name of its serial port.
 
-    Times are virtual. `resets` counts starts by cause, `crashes` VM processes that died by themselves. All
-    methods belong to the simulation's thread: from another one go through `Simulation.call`.
+    Times are virtual. `resets` counts starts by cause, `crashes` VM processes that died by
+    themselves. All methods belong to the simulation's thread: from another one go through
+    `Simulation.call`.
     """
 
     def __init__(
@@ -100,6 +100,7 @@ class SimulatedBoard:
         self._cause = Cause.POWER_ON
         self._raw = False
         self._seq = 0
+        self._boot_us = 0
         self._watchdog_ms: int | None = None
         self._rtc_offset_s = 0
         self._nvs = Nvs(self.flash.with_name(self.flash.name + ".nvs.json"))
@@ -134,8 +135,8 @@ class SimulatedBoard:
             self.serial.plug()
             for device in self.devices.values():
                 device.power_cycle()
-            self._rtc_offset_s = 0
-            self._begin(Cause.POWER_ON)
+            self.set_time_s(0)
+            self._enter_reset(Cause.POWER_ON)
 
     def stop(self) -> None:
         """Take power and serial port away. The relay falls back, so the fan runs."""
@@ -145,12 +146,12 @@ class SimulatedBoard:
         self.state = State.OFF
 
     def hard_reset(self, cause: Cause = Cause.POWER_ON) -> None:
-        """Press EN: everything starts again, except the clock's offset and the devices' registers."""
+        """Press EN: everything starts again, except the clock's offset and the devices'
+        registers.
+        """
         if self.state is not State.OFF:
             self._halt()
-            self.peripherals.pins.reset()
-            self._raw = False
-            self._begin(cause)
+            self._enter_reset(cause)
 
     press_en = hard_reset
 
@@ -175,7 +176,8 @@ class SimulatedBoard:
             if self.state is State.SLEEPING:
                 self._answer(0, 0, self.peripherals.take_edges(), edges=True)
             elif self.state is State.RESTARTING:
-                self._begin(Cause.HARD)
+                self._boot_us = now_us
+                self._begin()
 
     def next_event_us(self) -> int | None:
         """When time matters to this board next."""
@@ -184,7 +186,9 @@ class SimulatedBoard:
         return min(times, default=None)
 
     def holds_clock(self, grace_s: float) -> bool:
-        """Whether time must wait for this board; looks at its process, so call it only when nothing comes."""
+        """Whether time must wait for this board; looks at its process, so call it only when
+        nothing comes.
+        """
         if self._process is None or self.state not in (State.BOOTING, State.RUNNING, State.ABSENT):
             return False
         cpu_s = self._process.cpu_s()
@@ -254,11 +258,17 @@ class SimulatedBoard:
         """Set, or with None erase, a value of the non-volatile store."""
         self._nvs.set(key, value)
 
-    def _begin(self, cause: Cause) -> None:
+    def _enter_reset(self, cause: Cause) -> None:
+        self.peripherals.pins.reset()
         self._cause = cause
+        self._raw = False
         self.resets[cause] += 1
-        if cause in CHATTER:
-            self.serial.say(b"ets Jul 29 2019 12:21:46\r\n\r\n" + CHATTER[cause].encode() + b"\r\n")
+        self.state = State.RESTARTING
+        self.wake_us = self._clock.now_us + BOOT_US
+
+    def _begin(self) -> None:
+        if self._cause in CHATTER:
+            self.serial.say(b"ets Jul 29 2019 12:21:46\r\n\r\n" + CHATTER[self._cause].encode() + b"\r\n")
         terminal = self.serial.new_terminal()
         self._process = VmProcess(self.vm, self.flash, self.heap_kb, terminal)
         self._watch(self._process.bus.fileno(), self.from_bus)
@@ -280,17 +290,16 @@ class SimulatedBoard:
         self.serial.close_terminal()
         if code in EXIT_SOFT_RESET or code == EXIT_SOFT_RESET_RAW:
             self._raw = code == EXIT_SOFT_RESET_RAW
-            self._begin(Cause.SOFT)
+            self._cause = Cause.SOFT
+            self.resets[Cause.SOFT] += 1
+            self._begin()
             return
         self.crashes += 1
-        self.peripherals.pins.reset()
         self.watchdog_us = self._watchdog_ms = None
-        self._raw = False
-        self.state = State.RESTARTING
-        self.wake_us = self._clock.now_us + RESTART_PAUSE_US
+        self._enter_reset(Cause.HARD)
 
     def _answer(self, error: int, value: int, payload: bytes, edges: bool = False) -> None:
-        now_us = self._clock.now_us
+        now_us = self._clock.now_us - self._boot_us
         packet = bus.REPLY.pack(
             error,
             self._seq,

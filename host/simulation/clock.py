@@ -1,4 +1,6 @@
-"""Virtual time: whole microseconds that pass only when the simulation says so, paced against real time."""
+"""Virtual time: whole microseconds that pass only when the simulation says so, paced against real
+time.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,8 @@ class Clock:
         due = self._anchor_real + (until_us - self._anchor_us) / 1e6 / self._speed
         delay = due - self._real()
         if delay < -CATCH_UP_S:
-            # The host cannot keep up, or slept: let virtual time fall behind instead of racing after it.
+            # The host cannot keep up, or slept: let virtual time fall behind instead of racing
+            # after it.
             self._anchor()
             return 0.0
         return max(0.0, delay)

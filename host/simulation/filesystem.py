@@ -25,8 +25,9 @@ def build_flash(
 ) -> list[str]:
     """Make `root_dir` hold the firmware and `extra_files` (path on the board -> content).
 
-    Only what changed is written, each file in one piece; files of an earlier firmware below agent/ are
-    removed, everything else on the flash stays. Returns the paths written or removed. Raises FlashError.
+    Only what changed is written, each file in one piece; files of an earlier firmware below agent/
+    are removed, everything else on the flash stays. Returns the paths written or removed. Raises
+    FlashError.
     """
     root, firmware = Path(root_dir), Path(firmware_dir)
     wanted: dict[str, bytes] = {}
@@ -34,11 +35,11 @@ def build_flash(
         if (firmware / name).is_file():
             wanted[name] = (firmware / name).read_bytes()
     for source in sorted((firmware / PACKAGE).rglob("*.py")):
-        name = source.relative_to(firmware)
+        path = source.relative_to(firmware)
         if compile:
-            wanted[str(name.with_suffix(".mpy"))] = compile_mpy(source, str(name))
+            wanted[str(path.with_suffix(".mpy"))] = compile_mpy(source, str(path))
         else:
-            wanted[str(name)] = source.read_bytes()
+            wanted[str(path)] = source.read_bytes()
     if not wanted:
         raise FlashError(
             f"{firmware} has no boot.py, main.py or agent/; name the firmware's folder"

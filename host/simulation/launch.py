@@ -1,4 +1,6 @@
-"""Becomes a board's VM: `python launch.py BUS_FD PARENT_PID COMMAND...`, in a new session on its terminal."""
+"""Becomes a board's VM: `python launch.py BUS_FD PARENT_PID COMMAND...`, in a new session on its
+terminal.
+"""
 
 import ctypes
 import fcntl

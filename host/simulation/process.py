@@ -1,4 +1,6 @@
-"""Starts a board's VM so that nothing of it outlives the simulation. The child's half is launch.py."""
+"""Starts a board's VM so that nothing of it outlives the simulation. The child's half is
+launch.py.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ class VmProcess:
     def __init__(self, vm: Vm, flash: Path, heap_kb: int, terminal: int) -> None:
         host, board = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         host.setblocking(False)
-        # "w" scales the heap with the word size: what fits a 32-bit chip fits a 64-bit VM about as well.
+        # "w" scales the heap with the word size: what fits a 32-bit chip fits a 64-bit VM about as
+        # well.
         command = [*vm.argv, "-X", f"heapsize={heap_kb}wK", "-c", RUN.format(flash=str(flash))]
         if not vm.raw_repl:
             command[-2:-2] = ["-i"]

@@ -1,4 +1,6 @@
-"""A board's serial port: an outer pty for clients, an inner one for the VM, and the cable between them."""
+"""A board's serial port: an outer pty for clients, an inner one for the VM, and the cable between
+them.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ class Pty:
 
 
 class SerialPort:
-    """The port under a stable name, `link`. `watch`/`unwatch` register a file descriptor with a callback."""
+    """The port under a stable name, `link`. `watch`/`unwatch` register a file descriptor with a
+    callback.
+    """
 
     def __init__(
         self,
@@ -77,7 +81,9 @@ class SerialPort:
         return str(self._link) if self._link else self._outer.path
 
     def plug(self) -> None:
-        """Make the port appear. Raises BoardError if its name is taken by something that is no link."""
+        """Make the port appear. Raises BoardError if its name is taken by something that is no
+        link.
+        """
         if self._outer is not None:
             return
         self._outer = Pty()

@@ -54,7 +54,9 @@ class Wiring:
 def wire(
     peripherals: Peripherals, wiring: Wiring, machine: Machine, name: str
 ) -> dict[str, Device]:
-    """Connect virtual devices to a board; returns them by name: ds18b20, ina219, tach, thermistor, relay."""
+    """Connect virtual devices to a board; returns them by name: ds18b20, ina219, tach,
+    thermistor, relay.
+    """
     devices: dict[str, Device] = {}
     if wiring.onewire_pin is not None:
         serial = DS18B20_SERIAL + sum(name.encode()) % 256

@@ -33,10 +33,10 @@ ABSENT_SPEED = (
 class Simulation:
     """Boards that share one virtual clock.
 
-    The clock goes to the next event only when every board sleeps, waits for input, or has computed for more
-    than `grace_s` of processor time; so a run does not depend on how fast the host is. Either `start()` a
-    thread, or `run_for()` in the caller's; `stop()` ends both. `on_tick` callbacks get (now_s, dt_s) after
-    the machines advanced, each 0.1 s of virtual time.
+    The clock goes to the next event only when every board sleeps, waits for input, or has computed
+    for more than `grace_s` of processor time; so a run does not depend on how fast the host is.
+    Either `start()` a thread, or `run_for()` in the caller's; `stop()` ends both. `on_tick`
+    callbacks get (now_s, dt_s) after the machines advanced, each 0.1 s of virtual time.
     """
 
     def __init__(self, speed: float = 1.0, vm: Vm | None = None, grace_s: float = GRACE_S) -> None:
@@ -69,7 +69,9 @@ class Simulation:
         heap_kb: int = 110,
         link: Path | str | None = None,
     ) -> SimulatedBoard:
-        """Wire a board to a machine; it is powered when the simulation first runs, or now if it does."""
+        """Wire a board to a machine; it is powered when the simulation first runs, or now if it
+        does.
+        """
         if name in self.boards:
             raise BoardError(f"there are two boards named {name}; names must differ")
         if self._vm is None:
@@ -123,7 +125,9 @@ class Simulation:
         self.stop()
 
     def call(self, function: Callable[[], T]) -> T:
-        """Run a function in the simulation's thread and return its result; boards are used this way."""
+        """Run a function in the simulation's thread and return its result; boards are used this
+        way.
+        """
         if self._thread is None or self._thread is threading.current_thread():
             return function()
         done = threading.Event()
@@ -165,7 +169,9 @@ class Simulation:
     def run_until(
         self, condition: Callable[[], bool], timeout_s: float, every_s: float = 0.1
     ) -> bool:
-        """Run until the condition holds or `timeout_s` of virtual time have passed; whether it held."""
+        """Run until the condition holds or `timeout_s` of virtual time have passed; whether it
+        held.
+        """
         end_us = self.clock.now_us + round(timeout_s * 1e6)
         while not self.call(condition):
             if self.clock.now_us >= end_us:
@@ -217,7 +223,7 @@ class Simulation:
         while self._calls:
             self._calls.popleft()()
         if self._busy():
-            # A board that works answers within microseconds; look at its process only when it does not.
+            # A board that works answers within microseconds; look at its process only if not.
             if not self._poll(LOOK_S) and not self._holds():
                 self._advance(until_us)
             return True
@@ -229,7 +235,9 @@ class Simulation:
         return any(board.state in waited_for for board in self.boards.values())
 
     def _holds(self) -> bool:
-        return any([board.holds_clock(self._grace_s) for board in self.boards.values()])
+        # Each is looked at, since looking is what finds out who no longer holds it.
+        holding = [board for board in self.boards.values() if board.holds_clock(self._grace_s)]
+        return bool(holding)
 
     def _advance(self, until_us: int | None) -> None:
         times = [board.next_event_us() for board in self.boards.values()]

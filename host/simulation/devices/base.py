@@ -17,7 +17,9 @@ class Fault(enum.Enum):
 
 
 class Device:
-    """A device that measures `quantity()`; a stuck one goes on with the value it had when it got stuck."""
+    """A device that measures `quantity()`; a stuck one goes on with the value it had when it got
+    stuck.
+    """
 
     NOISY_BITS = 0.02  # of the bits a noisy device sends are wrong
 

@@ -184,7 +184,8 @@ class OneWireBus:
 
     def reset(self) -> int:
         """1 if any device is present."""
-        return int(any([device.reset() for device in self.devices]))
+        present = [device.reset() for device in self.devices]  # all of them see the pulse
+        return int(any(present))
 
     def write_bit(self, bit: int) -> None:
         """A write slot, seen by all."""

@@ -75,7 +75,7 @@ class INA219(Device):
         return True
 
     def read(self, n: int) -> bytes | None:
-        """A read transfer of `n` bytes from the pointed-to register; None if nobody acknowledges."""
+        """A read of `n` bytes of the pointed-to register; None if nobody acknowledges."""
         if not self.connected:
             return None
         if self._config & 0x4:  # continuous modes convert all the time

@@ -6,7 +6,9 @@ from typing import Protocol
 
 
 class Machine(Protocol):
-    """A machine that gets hot and has a fan. Temperatures in degrees Celsius, volts, amperes, rev/min."""
+    """A machine that gets hot and has a fan. Temperatures in degrees Celsius, volts, amperes,
+    rev/min.
+    """
 
     fan_powered: bool
 

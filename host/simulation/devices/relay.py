@@ -8,10 +8,11 @@ from host.simulation.devices.pins import Pin, Pins
 
 
 class FanRelay(Device):
-    """The coil draws only while its pin is driven high. Coil without current: contact closed, fan runs.
+    """The coil draws only while its pin is driven high. Coil without current: contact closed, fan
+    runs.
 
-    So a board that is dead, in reset or has lost its wire leaves the fan running. STUCK is a welded or
-    blocked contact: the fan stays as it was.
+    So a board that is dead, in reset or has lost its wire leaves the fan running. STUCK is a welded
+    or blocked contact: the fan stays as it was.
     """
 
     def __init__(self, pins: Pins, pin: int, machine: Machine) -> None:

@@ -1,4 +1,6 @@
-"""The tachometer wire of a fan: an open collector that pulls its pin low a number of times per revolution."""
+"""The tachometer wire of a fan: an open collector that pulls its pin low a number of times per
+revolution.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ R25_OHM = 10_000.0
 B_K = 3950.0
 NOISE_V = 0.0008  # about one step of the 12-bit converter
 NOISY_V = 0.15
-# Full scale of the ESP32's converter by attenuation. At 11 dB the supply ends it before the nominal 3.6 V.
+# Full scale of the ESP32's converter by attenuation. At 11 dB the supply ends it before the nominal
+# 3.6 V.
 FULL_SCALE_V = (1.1, 1.5, 2.2, 3.3)
 
 

@@ -1,4 +1,6 @@
-"""Build the boards' own VM from MicroPython's source: 32-bit, float32, a device's REPL, stand-ins frozen in."""
+"""Build the boards' own VM from MicroPython's source: 32-bit, float32, a device's REPL, stand-ins
+frozen in.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def compiler() -> str:
 
 
 def word_size(progress: Progress) -> int:
-    """32 if this machine can build 32-bit programs (as root, after fetching what that needs), else 64."""
+    """32 if this machine can build 32-bit programs (as root, after fetching what that needs),
+    else 64.
+    """
     if _compiles_32bit():
         return 32
     if os.geteuid() == 0 and shutil.which("apt-get"):
@@ -75,7 +79,9 @@ def mpy_cross() -> str:
 
 
 def build(tar: Path, folder: Path, bits: int, progress: Progress) -> Path:
-    """Build in `folder`; returns the program, `folder/micropython`. Raises VmError with the last lines."""
+    """Build in `folder`; returns the program, `folder/micropython`. Raises VmError with the last
+    lines.
+    """
     cross = mpy_cross()
     progress("unpacking MicroPython")
     try:
@@ -91,7 +97,8 @@ def build(tar: Path, folder: Path, bits: int, progress: Progress) -> Path:
     (top / "silicon").mkdir()
     for path in SILICON.glob("*.py"):
         shutil.copy(path, top / "silicon")
-    # The package leaves the submodules out; the makefile only wants to see that this one was fetched.
+    # The package leaves the submodules out; the makefile only wants to see that this one was
+    # fetched.
     (top / "lib" / "micropython-lib").mkdir(parents=True, exist_ok=True)
     (top / "lib" / "micropython-lib" / "README.md").touch()
     progress(f"building MicroPython, {bits}-bit (about half a minute)")
@@ -108,6 +115,8 @@ def build(tar: Path, folder: Path, bits: int, progress: Progress) -> Path:
         done = subprocess.run(
             command,
             cwd=port,
+            # Or it would describe the version of whatever git checkout lies around it.
+            env={**os.environ, "GIT_DIR": os.devnull},
             capture_output=True,
             text=True,
             errors="replace",

@@ -1,4 +1,6 @@
-"""Where VMs are kept: `.cache/vm/<content hash>/` in the project, one builder at a time, all or nothing."""
+"""Where VMs are kept: `.cache/vm/<content hash>/` in the project, one builder at a time, all or
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def _sweep(cache: Path) -> None:
 
 @contextlib.contextmanager
 def under_construction(final: Path) -> Iterator[Path]:
-    """A temporary folder that takes the place `final` when the block ends well, and vanishes otherwise."""
+    """A temporary folder that takes the place `final` when the block ends well, and vanishes
+    otherwise.
+    """
     final.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="tmp-", dir=final.parent))
     try:

@@ -1,7 +1,8 @@
 """MicroPython from the Linux distribution's package archive, without being root.
 
-apt works with private state directories and a copy of the machine's own source list in which only the suite
-is another one; so mirrors, proxies and keyrings stay those of the machine, and apt checks the signatures.
+apt works with private state directories and a copy of the machine's own source list in which only
+the suite is another one; so mirrors, proxies and keyrings stay those of the machine, and apt checks
+the signatures.
 """
 
 from __future__ import annotations
@@ -17,12 +18,18 @@ from host.simulation.errors import VmError
 
 Progress = Callable[[str], None]
 
-SOURCE_SUITES = {"debian": ("forky", "sid"), "ubuntu": ("devel",)}
-BINARY_SUITES = {"debian": ("trixie",), "ubuntu": ("devel",)}
+SOURCE_SUITES: dict[str, tuple[str, ...]] = {"debian": ("forky", "sid"), "ubuntu": ("devel",)}
+BINARY_SUITES: dict[str, tuple[str, ...]] = {"debian": ("trixie",), "ubuntu": ("devel",)}
 COMPONENTS = {"debian": "main", "ubuntu": "main universe"}
-BINARY_PACKAGES = (
-    "micropython libc6 libffi8 libgcc-s1 libmbedcrypto16 libmbedtls21 libmbedx509-7"
-).split()
+BINARY_PACKAGES = [
+    "micropython",
+    "libc6",
+    "libffi8",
+    "libgcc-s1",
+    "libmbedcrypto16",
+    "libmbedtls21",
+    "libmbedx509-7",
+]
 APT_TIMEOUT_S = 300
 
 
@@ -148,7 +155,9 @@ def download_source(folder: Path, into: Path, progress: Progress) -> Path:
 
 
 def download_binary(folder: Path, into: Path, progress: Progress) -> tuple[str, ...]:
-    """Unpack the distribution's own binary below `into`; returns the command relative to nothing else."""
+    """Unpack the distribution's own binary below `into`; returns the command relative to nothing
+    else.
+    """
     if shutil.which("dpkg") is None:
         raise VmError("there is no dpkg here to unpack MicroPython with")
     archive = Archive(folder, "deb", BINARY_SUITES)

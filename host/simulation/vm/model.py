@@ -34,9 +34,9 @@ json.dump([list(i.version)[:3], bits, enforced, device], sys.stdout)
 class Vm:
     """A MicroPython interpreter for simulated boards.
 
-    `argv` starts it, `version` is like "1.26.1", `bits` the size of a word (a chip has 32). `raw_repl` says
-    whether it has a device's REPL, which mpremote needs, and with it the frozen stand-ins; `heap_enforced`
-    whether `-X heapsize=` is a real limit.
+    `argv` starts it, `version` is like "1.26.1", `bits` the size of a word (a chip has 32).
+    `raw_repl` says whether it has a device's REPL, which mpremote needs, and with it the frozen
+    stand-ins; `heap_enforced` whether `-X heapsize=` is a real limit.
     """
 
     argv: tuple[str, ...]
@@ -95,7 +95,7 @@ def describe(vm: Vm) -> list[str]:
     else:
         lines.append(
             "Memory: 64-bit objects take about twice the bytes they take on a chip; boards get twice"
-            " the heap, so programs that fit here about fit there, but byte figures do not carry over."
+            " the heap, so what fits here about fits there, but byte figures do not carry over."
         )
     if vm.note:
         lines.append(f"Note: {vm.note}.")

@@ -1,7 +1,8 @@
 """Find, download or build the VM that boards run on.
 
-The order: what FANWISE_MICROPYTHON names; the VM of our own, built from the distribution's source package;
-the distribution's binary; `micropython` on PATH. What was built or downloaded stays in `.cache/vm/`.
+The order: what FANWISE_MICROPYTHON names; the VM of our own, built from the distribution's source
+package; the distribution's binary; `micropython` on PATH. What was built or downloaded stays in
+`.cache/vm/`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def ensure_vm(progress: Progress | None = None, *, cache_folder: Path | None = N
             raise VmError(f"{VARIABLE} names {named}, which is not a program; unset or correct it")
         return probe((path,), f"named by {VARIABLE}")
     folder = cache_folder or cache.CACHE
-    reasons = []
+    reasons: list[str] = []
     for attempt in (_own, _binary, _on_path):
         try:
             return attempt(folder, say, "; ".join(reasons))

@@ -7,6 +7,7 @@
 
 #include "py/mphal.h"
 #include "py/runtime.h"
+#include "extmod/vfs_posix.h"
 #include "shared/runtime/pyexec.h"
 
 static volatile sig_atomic_t interrupt_wanted;
@@ -70,10 +71,25 @@ void mp_hal_stdout_tx_strn_cooked(const char *str, size_t len) {
     }
 }
 
+// Writes to sys.stdout and sys.stdout.buffer, from extmod/vfs_posix_file.c.
+void device_stdout_write(const void *file, const char *str, size_t len) {
+    const mp_obj_base_t *base = file;
+    if (base->type == &mp_type_vfs_posix_textio) {
+        mp_hal_stdout_tx_strn_cooked(str, len);
+    } else {
+        mp_hal_stdout_tx_strn(str, len);
+    }
+}
+
 // run(raw: bool) -> bool: what a board does between two soft resets; true if the REPL was left in raw mode.
 // The same steps as mp_task() of ports/esp32/main.c.
 static mp_obj_t device_run(mp_obj_t raw_in) {
     mp_hal_set_interrupt_char(-1);
+    // The caller is a function of another module; what runs here lives in __main__.
+    mp_obj_dict_t *globals = mp_globals_get();
+    mp_obj_dict_t *locals = mp_locals_get();
+    mp_globals_set(&MP_STATE_VM(dict_main));
+    mp_locals_set(&MP_STATE_VM(dict_main));
     if (mp_obj_is_true(raw_in)) {
         pyexec_mode_kind = PYEXEC_MODE_RAW_REPL;
     }
@@ -84,6 +100,8 @@ static mp_obj_t device_run(mp_obj_t raw_in) {
     while (!(ret & PYEXEC_FORCED_EXIT)) {
         ret = pyexec_mode_kind == PYEXEC_MODE_RAW_REPL ? pyexec_raw_repl() : pyexec_friendly_repl();
     }
+    mp_globals_set(globals);
+    mp_locals_set(locals);
     return mp_obj_new_bool(pyexec_mode_kind == PYEXEC_MODE_RAW_REPL);
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(device_run_obj, device_run);

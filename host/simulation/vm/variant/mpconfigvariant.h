@@ -25,3 +25,8 @@
 #define MICROPY_PY_MACHINE_PULSE (0)
 #undef MICROPY_PY_MACHINE_PIN_BASE
 #define MICROPY_PY_MACHINE_PIN_BASE (0)
+
+#define MICROPY_PY_OS_DUPTERM (1)
+
+#include <stddef.h>
+void device_stdout_write(const void *file, const char *str, size_t len);

@@ -20,3 +20,7 @@ CFLAGS_EXTRA += -Wno-error
 $(BUILD)/unix_mphal.o: CFLAGS += \
 	-Dmp_hal_set_interrupt_char=unix_set_interrupt_char \
 	-Dmp_hal_stdout_tx_strn_cooked=unix_stdout_tx_strn_cooked
+
+# sys.stdout ends lines as a board's does, sys.stdout.buffer leaves bytes alone: device.c tells them apart.
+$(BUILD)/extmod/vfs_posix_file.o: CFLAGS += \
+	-D'mp_hal_stdout_tx_strn(str, len)=device_stdout_write(o, str, len)'
