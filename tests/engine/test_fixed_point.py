@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.cognition.engine import fixed_point, float32
-from agent.cognition.engine.ops import fully_connected, quantize, softmax
+from agent.cognition.engine.ops import fully_connected, softmax
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 EDGES = [-(2**31), -(2**31) + 1, -(2**30), -1, 0, 1, 2**30 - 1, 2**30, 2**31 - 2, 2**31 - 1]
@@ -151,7 +151,7 @@ def test_quantize_floats(value, scale):
         real = float(np.float32(value) / np.float32(scale))
     steps = half_away(max(-1000.0, min(1000.0, real)))
     y = [0]
-    quantize.quantize(struct.pack("<f", value), y, *number(scale), 5)
+    float32.quantize(struct.pack("<f", value), y, *number(scale), 5)
     assert y == [max(-128, min(127, steps + 5))]
 
 
@@ -166,7 +166,7 @@ def test_quantize_floats_near_ties(level, scale):
 @given(st.integers(-255, 255), POSITIVE)
 def test_float_bytes(steps, scale):
     wanted = np.float32(steps * float(np.float32(scale)))
-    got = quantize.float_bytes(steps, number(scale))
+    got = float32.float_bytes(steps, number(scale))
     assert np.frombuffer(got, "<f4")[0] == wanted
 
 

@@ -89,3 +89,27 @@ def test_fits_beside_the_agent(tmp_path, run_on_vm, vm):
     heap = "56K" if vm.bits == 32 else "112K"
     lines = run_on_vm(VM_SCRIPT, tmp_path, heap=heap, path=tmp_path)
     assert sum(line.startswith("out") for line in lines) == 3
+
+
+FORGET = """
+import gc, sys
+from agent.cognition.engine import Model, forget_loader
+model = Model(sys.argv[1] + "/m.tflite")
+first = model.predict([b"\\x05"])[0][0]
+gc.collect()
+before = gc.mem_alloc()
+forget_loader()
+gc.collect()
+print(before - gc.mem_alloc())
+print(model.predict([b"\\x05"])[0][0] == first, Model(model._source).predict([b"\\x05"])[0][0] == first)
+"""
+
+
+@pytest.mark.vm
+def test_forget_loader_frees_what_only_loading_needs(tmp_path, run_on_vm):
+    (tmp_path / "m.tflite").write_bytes(model_path("hello_world").read_bytes())
+    script = tmp_path / "forget.py"
+    script.write_text(FORGET)
+    freed, same = run_on_vm(script, tmp_path)
+    assert int(freed) > 8000
+    assert same == "True True"

@@ -8,7 +8,32 @@ The same code runs under CPython 3.11+ and MicroPython 1.24+ (31-bit small ints,
 floats).
 """
 
+import sys
+
 from .errors import ArenaError, FormatError, InputError, ModelError, UnsupportedError
 from .model import Model
 
-__all__ = ["ArenaError", "FormatError", "InputError", "Model", "ModelError", "UnsupportedError"]
+__all__ = [
+    "ArenaError",
+    "FormatError",
+    "InputError",
+    "Model",
+    "ModelError",
+    "UnsupportedError",
+    "forget_loader",
+]
+
+_RESIDENT = ("errors", "float32", "model", "views")
+
+
+def forget_loader():
+    """Frees the code that only loading needs; loading another model imports it again.
+
+    For boards, once all models are loaded. Loaded models keep the kernels they use.
+    """
+    prefix = __name__ + "."
+    for name in list(sys.modules):
+        rest = name[len(prefix) :]
+        if name.startswith(prefix) and rest not in _RESIDENT:
+            del sys.modules[name]
+            globals().pop(rest, None)

@@ -113,3 +113,34 @@ def quotient(m: int, e: int, scale_m: int, scale_e: int) -> int:
     if n and scale_m - m <= scale_m >> (24 - bits):
         n += 1
     return min((n + 1) >> 1, QUOTIENT_LIMIT)
+
+
+def quantize(floats, y, scale_m, scale_e, zero_point):
+    """y[i] = clamp(round(float / scale) + zero_point), the float32s given as bytes.
+
+    NaN gives the zero point.
+    What overflows an int32 in C, where the result is undefined, saturates here.
+    """
+    k = 0
+    for i in range(len(y)):
+        e = (floats[k + 3] & 127) << 1 | floats[k + 2] >> 7
+        m = (floats[k + 2] & 127) << 16 | floats[k + 1] << 8 | floats[k]
+        if e == 0:
+            # A subnormal is less than half of any scale but a subnormal one.
+            shift = 24 - bit_length(m) if m else 0
+            v = quotient(m << shift, -149 - shift, scale_m, scale_e)
+        elif e == 255 and m:
+            v = 0
+        else:
+            v = quotient(m | 0x800000, e - 150, scale_m, scale_e)
+        v = zero_point - v if floats[k + 3] & 128 else zero_point + v
+        y[i] = -128 if v < -128 else 127 if v > 127 else v
+        k += 4
+
+
+def float_bytes(steps, scale):
+    """float32(steps * scale), little-endian: the product is exact in double and is rounded once."""
+    m, e = rounded(abs(steps) * scale[0], scale[1], FLOAT_BITS)
+    bits = to_bits((m, e))
+    sign = 128 if steps < 0 else 0
+    return bytes((bits & 255, bits >> 8 & 255, bits >> 16 & 255, bits >> 24 | sign))

@@ -1,13 +1,69 @@
-"""The .tflite file as tensors and operators, checked as far as it can be for any operator."""
+"""The .tflite file as tensors and operators, checked as far as it can be for any operator.
+
+The compiler folds the field numbers; as ordinary globals they would take 2 KB of a board's heap.
+"""
+
+try:
+    from micropython import const
+except ImportError:
+
+    def const(value):
+        return value
+
 
 from . import schema
 from .errors import FormatError, UnsupportedError
 from .flatbuffer import Reader, Table
 from .float32 import from_bits
 
+# table Model
+_MODEL_VERSION = const(0)
+_MODEL_OPERATOR_CODES = const(1)
+_MODEL_SUBGRAPHS = const(2)
+_MODEL_BUFFERS = const(4)
+_MODEL_METADATA = const(6)
+
+# table Metadata
+_METADATA_NAME = const(0)
+
+# table Buffer
+_BUFFER_DATA = const(0)
+_BUFFER_OFFSET = const(1)
+
+# table OperatorCode; builtin_code outgrew its byte, the larger of the two counts
+_OPCODE_DEPRECATED_BUILTIN = const(0)
+_OPCODE_CUSTOM = const(1)
+_OPCODE_VERSION = const(2)
+_OPCODE_BUILTIN = const(3)
+
+# table SubGraph
+_SUBGRAPH_TENSORS = const(0)
+_SUBGRAPH_INPUTS = const(1)
+_SUBGRAPH_OUTPUTS = const(2)
+_SUBGRAPH_OPERATORS = const(3)
+
+# table Tensor
+_TENSOR_SHAPE = const(0)
+_TENSOR_TYPE = const(1)
+_TENSOR_BUFFER = const(2)
+_TENSOR_QUANTIZATION = const(4)
+_TENSOR_IS_VARIABLE = const(5)
+_TENSOR_SPARSITY = const(6)
+
+# table QuantizationParameters
+_QUANTIZATION_SCALE = const(2)
+_QUANTIZATION_ZERO_POINT = const(3)
+_QUANTIZATION_DIMENSION = const(6)
+
+# table Operator
+_OPERATOR_OPCODE = const(0)
+_OPERATOR_INPUTS = const(1)
+_OPERATOR_OUTPUTS = const(2)
+_OPERATOR_OPTIONS = const(4)
+
 # Longer shapes do not occur in real models; a hostile file could make the product of one
 # arbitrarily slow.
-_MAX_DIMENSIONS = 8
+_MAX_DIMENSIONS = const(8)
 
 
 class Tensor:
@@ -17,11 +73,11 @@ class Tensor:
         self.reader = reader
         self.index = index
         self.data = None
-        shape = table.i32s(schema.TENSOR_SHAPE)
+        shape = table.i32s(_TENSOR_SHAPE)
         if len(shape) > _MAX_DIMENSIONS:
             raise UnsupportedError("tensor %d has %d dimensions" % (index, len(shape)))
         self.shape = tuple(shape)
-        self.type = table.i8(schema.TENSOR_TYPE)
+        self.type = table.i8(_TENSOR_TYPE)
         size = 1
         for dimension in shape:
             if dimension < 1:
@@ -31,18 +87,18 @@ class Tensor:
             size *= dimension
         self.size = size
         self.bytes = size * schema.TYPE_SIZES.get(self.type, 1)
-        if table.at(schema.TENSOR_SPARSITY):
+        if table.at(_TENSOR_SPARSITY):
             raise UnsupportedError("tensor %d is stored sparse: convert without it" % index)
-        if table.i8(schema.TENSOR_IS_VARIABLE):
+        if table.i8(_TENSOR_IS_VARIABLE):
             raise UnsupportedError("tensor %d is a variable: state is not supported" % index)
-        self._place(table.u32(schema.TENSOR_BUFFER), buffers)
+        self._place(table.u32(_TENSOR_BUFFER), buffers)
         self._scales = self._zero_points = (0, 0)
         self.dimension = 0
-        quantization = table.table(schema.TENSOR_QUANTIZATION)
+        quantization = table.table(_TENSOR_QUANTIZATION)
         if quantization:
-            self._scales = quantization.vector(schema.QUANTIZATION_SCALE, 4)
-            self._zero_points = quantization.vector(schema.QUANTIZATION_ZERO_POINT, 8)
-            self.dimension = quantization.i32(schema.QUANTIZATION_DIMENSION)
+            self._scales = quantization.vector(_QUANTIZATION_SCALE, 4)
+            self._zero_points = quantization.vector(_QUANTIZATION_ZERO_POINT, 8)
+            self.dimension = quantization.i32(_QUANTIZATION_DIMENSION)
 
     def _place(self, buffer, buffers):
         """Finds the tensor's bytes in the file; `offset` stays 0 for an activation."""
@@ -51,9 +107,9 @@ class Tensor:
                 "tensor %d refers to buffer %d of %d" % (self.index, buffer, len(buffers))
             )
         table = Table(self.reader, buffers[buffer])
-        if table.u64(schema.BUFFER_OFFSET) > 1:
+        if table.u64(_BUFFER_OFFSET) > 1:
             raise UnsupportedError("buffer %d lies outside the flatbuffer" % buffer)
-        self.offset, length = table.vector(schema.BUFFER_DATA, 1)
+        self.offset, length = table.vector(_BUFFER_DATA, 1)
         if length == 0:
             self.offset = 0
         elif self.type in schema.TYPE_SIZES and length != self.bytes:
@@ -100,13 +156,13 @@ class Operator:
 
     def __init__(self, index, table, codes, tensors):
         self.index = index
-        opcode = table.u32(schema.OPERATOR_OPCODE)
+        opcode = table.u32(_OPERATOR_OPCODE)
         if opcode >= len(codes):
             raise FormatError("operator %d refers to code %d of %d" % (index, opcode, len(codes)))
         self.code, self.version, self.name = codes[opcode]
-        self.inputs = [_pick(tensors, i, index, True) for i in table.i32s(schema.OPERATOR_INPUTS)]
-        self.outputs = [_pick(tensors, i, index) for i in table.i32s(schema.OPERATOR_OUTPUTS)]
-        self.options = table.table(schema.OPERATOR_OPTIONS)
+        self.inputs = [_pick(tensors, i, index, True) for i in table.i32s(_OPERATOR_INPUTS)]
+        self.outputs = [_pick(tensors, i, index) for i in table.i32s(_OPERATOR_OUTPUTS)]
+        self.options = table.table(_OPERATOR_OPTIONS)
 
     def refuse(self, reason):
         raise UnsupportedError("operator %d, %s: %s" % (self.index, self.name, reason))
@@ -151,46 +207,44 @@ class Graph:
         if bytes(data[4:8]) != schema.IDENTIFIER:
             raise FormatError("not a .tflite file: no %s at offset 4" % schema.IDENTIFIER.decode())
         model = reader.root()
-        version = model.u32(schema.MODEL_VERSION)
+        version = model.u32(_MODEL_VERSION)
         if version != schema.VERSION:
             raise UnsupportedError("schema version %d; version 3 is supported" % version)
         self._refuse_compression(model)
-        codes = [
-            self._code(Table(reader, p), name_of) for p in model.tables(schema.MODEL_OPERATOR_CODES)
-        ]
-        subgraphs = model.tables(schema.MODEL_SUBGRAPHS)
+        codes = [self._code(Table(reader, p), name_of) for p in model.tables(_MODEL_OPERATOR_CODES)]
+        subgraphs = model.tables(_MODEL_SUBGRAPHS)
         if len(subgraphs) != 1:
             raise UnsupportedError("file has %d subgraphs; 1 is supported" % len(subgraphs))
         subgraph = Table(reader, subgraphs[0])
-        buffers = model.tables(schema.MODEL_BUFFERS)
+        buffers = model.tables(_MODEL_BUFFERS)
         self.tensors = [
             Tensor(reader, Table(reader, p), i, buffers)
-            for i, p in enumerate(subgraph.tables(schema.SUBGRAPH_TENSORS))
+            for i, p in enumerate(subgraph.tables(_SUBGRAPH_TENSORS))
         ]
         self.operators = [
             Operator(i, Table(reader, p), codes, self.tensors)
-            for i, p in enumerate(subgraph.tables(schema.SUBGRAPH_OPERATORS))
+            for i, p in enumerate(subgraph.tables(_SUBGRAPH_OPERATORS))
         ]
-        self.inputs = [_pick(self.tensors, i, -1) for i in subgraph.i32s(schema.SUBGRAPH_INPUTS)]
-        self.outputs = [_pick(self.tensors, i, -1) for i in subgraph.i32s(schema.SUBGRAPH_OUTPUTS)]
+        self.inputs = [_pick(self.tensors, i, -1) for i in subgraph.i32s(_SUBGRAPH_INPUTS)]
+        self.outputs = [_pick(self.tensors, i, -1) for i in subgraph.i32s(_SUBGRAPH_OUTPUTS)]
         self._check_order()
 
     def _refuse_compression(self, model):
-        for position in model.tables(schema.MODEL_METADATA):
-            start, length = Table(self.reader, position).vector(schema.METADATA_NAME, 1)
+        for position in model.tables(_MODEL_METADATA):
+            start, length = Table(self.reader, position).vector(_METADATA_NAME, 1)
             if bytes(self.reader.data[start : start + length]) == b"COMPRESSION_METADATA":
                 raise UnsupportedError("weights are compressed: convert without compression")
 
     @staticmethod
     def _code(table, name_of):
-        code = max(table.i8(schema.OPCODE_DEPRECATED_BUILTIN), table.i32(schema.OPCODE_BUILTIN))
-        if table.at(schema.OPCODE_CUSTOM):
-            start, length = table.vector(schema.OPCODE_CUSTOM, 1)
+        code = max(table.i8(_OPCODE_DEPRECATED_BUILTIN), table.i32(_OPCODE_BUILTIN))
+        if table.at(_OPCODE_CUSTOM):
+            start, length = table.vector(_OPCODE_CUSTOM, 1)
             shown = bytes(table.reader.data[start : start + min(length, 40)])
             name = "custom operator " + "".join(chr(c) if 32 <= c < 127 else "?" for c in shown)
         else:
             name = name_of(code)
-        return code, table.i32(schema.OPCODE_VERSION, 1), name
+        return code, table.i32(_OPCODE_VERSION, 1), name
 
     def _check_order(self):
         """Refuses a graph that would read a tensor before it is computed, or compute one twice."""

@@ -4,10 +4,8 @@ import os
 import struct
 from array import array
 
-from . import ops, planner, schema
-from .errors import ArenaError, InputError
-from .graph import Graph
-from .ops.quantize import float_bytes, quantize
+from .errors import InputError
+from .float32 import float_bytes, quantize
 from .views import as_bytes
 
 # Largest arena a model may ask for; the largest ESP32 heap with PSRAM is 8 MB, without it 0.2 MB.
@@ -31,46 +29,23 @@ class Model:
         self._source = _read(source) if isinstance(source, str) else source
         self._data = as_bytes(self._source)
         self.len = len(self._data)
-        graph = Graph(self._data, ops.name_of)
-        ops.check(graph.operators)
-        self._place(graph, max_arena_bytes)
-        context = ops.Context(graph.reader)
-        kernels = [ops.prepare(context, op) for op in graph.operators]
-        context.scratch = array("i", bytes(4 * context.scratch_items))
-        self._program = [kernel.run for kernel in kernels if kernel]
-        self.ops = [op.name for op in graph.operators]
-        self._scales = [_scale(t) for t in graph.inputs], [_scale(t) for t in graph.outputs]
-        self.inputs, self.input_shape, self.input_dtype = _described(graph.inputs)
-        self.outputs, self.output_shape, self.output_dtype = _described(graph.outputs)
-        self.input_zero_point = [t.zero_point() for t in graph.inputs]
-        self.output_zero_point = [t.zero_point() for t in graph.outputs]
-        self.input_scale = [_as_float(s) for s in self._scales[0]]
-        self.output_scale = [_as_float(s) for s in self._scales[1]]
+        self.ram = 0
+        self.ops: list = []
+        self._program: list = []
+        self.inputs: list = []
+        self.input_shape: list = []
+        self.input_scale: list = []
+        self.input_zero_point: list = []
+        self.input_dtype: list = []
+        self.outputs: list = []
+        self.output_shape: list = []
+        self.output_scale: list = []
+        self.output_zero_point: list = []
+        self.output_dtype: list = []
+        # Imported here so that forget_loader() can release it.
+        from .loader import load
 
-    def _place(self, graph, max_arena_bytes):
-        for tensor in graph.inputs + graph.outputs:
-            if tensor.type not in (schema.INT8, schema.FLOAT32):
-                raise _unsupported_io(tensor)
-        spans = planner.lifetimes(graph, ops.shares)
-        by_id = {id(s): s for i, s in spans.items() if graph.tensors[i].type != schema.FLOAT32}
-        floats = {id(s): s for i, s in spans.items() if graph.tensors[i].type == schema.FLOAT32}
-        arena_bytes = planner.place(list(by_id.values()))
-        self.ram = arena_bytes + sum(s.size for s in floats.values())
-        if self.ram > max_arena_bytes:
-            raise ArenaError(
-                "activations need %d bytes, %d are allowed" % (self.ram, max_arena_bytes)
-            )
-        try:
-            arena = memoryview(array("b", bytes(arena_bytes)))
-            arrays = {key: memoryview(array("f", bytes(s.size))) for key, s in floats.items()}
-        except MemoryError:
-            raise ArenaError("no memory for %d bytes of activations" % self.ram)
-        for index, span in spans.items():
-            tensor = graph.tensors[index]
-            if tensor.type == schema.FLOAT32:
-                tensor.data = arrays[id(span)]
-            else:
-                tensor.data = arena[span.offset : span.offset + span.size]
+        self._scales = load(self, max_arena_bytes)
 
     def invoke(self) -> None:
         """Computes `outputs` from `inputs`, which keep their values. Allocates nothing."""
@@ -146,31 +121,6 @@ def _read(path):
         if file.readinto(data) != len(data):
             raise OSError("%s changed while it was read" % path)
     return data
-
-
-def _unsupported_io(tensor):
-    from .errors import UnsupportedError
-
-    return UnsupportedError(
-        "model input or output (tensor %d) is %s; int8 and float32 are supported"
-        % (tensor.index, tensor.type_name)
-    )
-
-
-def _scale(tensor):
-    return tensor.scale() if tensor.type == schema.INT8 else (0, 0)
-
-
-def _as_float(scale):
-    return struct.unpack("<f", float_bytes(1, scale))[0]
-
-
-def _described(tensors):
-    return (
-        [tensor.data for tensor in tensors],
-        [tensor.shape for tensor in tensors],
-        ["b" if tensor.type == schema.INT8 else "f" for tensor in tensors],
-    )
 
 
 def _int8_buffer(value):

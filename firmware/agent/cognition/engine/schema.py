@@ -1,56 +1,11 @@
-"""Field numbers and codes of the TFLite flatbuffer schema, version 3.
+"""Codes of the TFLite flatbuffer schema, version 3, that more than one module needs.
 
 Source: tensorflow/compiler/mlir/lite/schema/schema.fbs. A field number is the field's position in
-its table.
+its table; those of the file's own structure are in graph.py.
 """
 
 IDENTIFIER = b"TFL3"
 VERSION = 3
-
-# table Model
-MODEL_VERSION = 0
-MODEL_OPERATOR_CODES = 1
-MODEL_SUBGRAPHS = 2
-MODEL_BUFFERS = 4
-MODEL_METADATA = 6
-
-# table Metadata
-METADATA_NAME = 0
-
-# table Buffer
-BUFFER_DATA = 0
-BUFFER_OFFSET = 1
-
-# table OperatorCode; builtin_code outgrew its byte, the larger of the two counts
-OPCODE_DEPRECATED_BUILTIN = 0
-OPCODE_CUSTOM = 1
-OPCODE_VERSION = 2
-OPCODE_BUILTIN = 3
-
-# table SubGraph
-SUBGRAPH_TENSORS = 0
-SUBGRAPH_INPUTS = 1
-SUBGRAPH_OUTPUTS = 2
-SUBGRAPH_OPERATORS = 3
-
-# table Tensor
-TENSOR_SHAPE = 0
-TENSOR_TYPE = 1
-TENSOR_BUFFER = 2
-TENSOR_QUANTIZATION = 4
-TENSOR_IS_VARIABLE = 5
-TENSOR_SPARSITY = 6
-
-# table QuantizationParameters
-QUANTIZATION_SCALE = 2
-QUANTIZATION_ZERO_POINT = 3
-QUANTIZATION_DIMENSION = 6
-
-# table Operator
-OPERATOR_OPCODE = 0
-OPERATOR_INPUTS = 1
-OPERATOR_OUTPUTS = 2
-OPERATOR_OPTIONS = 4
 
 # table FullyConnectedOptions
 FULLY_CONNECTED_ACTIVATION = 0

@@ -6,6 +6,8 @@ allocating nothing. It is imported only when a model needs it. To add an operato
 and give it a line here.
 """
 
+from array import array
+
 from .. import schema
 
 RESHAPE = 22
@@ -75,6 +77,11 @@ class Context:
 
     def want_scratch(self, items: int) -> None:
         self.scratch_items = max(self.scratch_items, items)
+
+    def finish(self):
+        """Makes the scratch, and lets go of what only loading needs."""
+        self.scratch = array("i", bytes(4 * self.scratch_items))
+        self.reader = self.data = None
 
 
 def activation_range(op, tensor, activation):

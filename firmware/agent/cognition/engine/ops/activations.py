@@ -4,8 +4,6 @@ C: tensorflow/lite/micro/kernels/{activations,logistic,tanh}*.cc and
 tensorflow/lite/kernels/internal/reference/integer_ops/{logistic,tanh}.h, in fixed point throughout.
 """
 
-from array import array
-
 from .. import schema
 from ..fixed_point import (
     input_radius,
@@ -16,6 +14,7 @@ from ..fixed_point import (
     tanh,
 )
 from ..float32 import FLOAT_BITS, quotient, ratio
+from .lookup import Lookup, clamp
 
 
 def prepare(context, op):
@@ -24,28 +23,6 @@ def prepare(context, op):
     op.same_size()
     table = _TABLES[op.name]
     return Lookup(op, table(op, op.inputs[0], op.outputs[0]))
-
-
-class Lookup:
-    """Any int8 -> int8 function of one value. Negative values index the table from its end."""
-
-    def __init__(self, op, function):
-        self._x = op.inputs[0].data
-        self._y = op.outputs[0].data
-        self._table = array("b", [clamp(function(v)) for v in range(128)])
-        self._table.extend(array("b", [clamp(function(v)) for v in range(-128, 0)]))
-
-    def run(self):
-        y = self._y
-        table = self._table
-        i = 0
-        for v in self._x:
-            y[i] = table[v]
-            i += 1
-
-
-def clamp(value: int) -> int:
-    return max(-128, min(127, value))
 
 
 def _relu(op, source, target):

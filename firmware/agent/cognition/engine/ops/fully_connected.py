@@ -13,10 +13,8 @@ load.
 from array import array
 
 from .. import schema
-from ..fixed_point import multiply, quantize_multiplier, wrap32
 from ..float32 import DOUBLE_BITS, FLOAT_BITS, from_bits, product, ratio, rounded
 from ..views import as_int8
-from . import activation_range
 
 # requantize() is exact while the accumulator, shifted left where the multiplier asks for it, stays
 # below this.
@@ -60,6 +58,8 @@ def _multipliers(op, weights, bias):
 
     Per channel the product of the scales is taken in double; per tensor it is taken in float.
     """
+    from ..fixed_point import quantize_multiplier
+
     source, target = op.inputs[0].scale(), op.outputs[0].scale()
     if weights.scales > 1:
         products = [product(source, weights.scale(c), DOUBLE_BITS) for c in range(weights.scales)]
@@ -87,6 +87,9 @@ def _check_bias_scale(op, wanted, bias, target):
 
 class FullyConnected:
     def __init__(self, context, op, weights, bias, units, depth, batches):
+        from ..fixed_point import wrap32
+        from . import activation_range
+
         self._context = context
         self._units = units
         self._depth = depth
@@ -154,6 +157,8 @@ class FullyConnected:
 
     def _run_wide(self, x, y):
         """The same for accumulators beyond small ints: exact, wraps as C does, but allocates."""
+        from ..fixed_point import multiply, wrap32
+
         weights = self._weights[0]
         k = 0
         for unit in range(self._units):

@@ -6,10 +6,8 @@ the width of its floats.
 """
 
 from .. import schema
-from ..fixed_point import multiply, quantize_multiplier
-from ..float32 import DOUBLE_BITS, FLOAT_BITS, bit_length, quotient, ratio, rounded, to_bits
+from ..float32 import float_bytes, quantize
 from ..views import as_bytes
-from .activations import Lookup
 
 
 def prepare(context, op):
@@ -22,10 +20,15 @@ def prepare(context, op):
         op.typed(schema.FLOAT32, schema.INT8)
         return Quantize(op)
     op.typed(schema.INT8, schema.INT8)
+    from .lookup import Lookup
+
     return Lookup(op, _requantize(op, op.inputs[0], op.outputs[0]))
 
 
 def _requantize(op, source, target):
+    from ..fixed_point import multiply, quantize_multiplier
+    from ..float32 import DOUBLE_BITS, ratio
+
     multiplier, shift = quantize_multiplier(ratio(source.scale(), target.scale(), DOUBLE_BITS))
     if shift > 30:
         op.refuse("output scale is too small for the input scale")
@@ -42,37 +45,6 @@ class Quantize:
 
     def run(self):
         quantize(self._x, self._y, self._scale, self._exponent, self._zero_point)
-
-
-def quantize(floats, y, scale_m, scale_e, zero_point):
-    """y[i] = clamp(round(float / scale) + zero_point), the float32s given as bytes.
-
-    NaN gives the zero point.
-    What overflows an int32 in C, where the result is undefined, saturates here.
-    """
-    k = 0
-    for i in range(len(y)):
-        e = (floats[k + 3] & 127) << 1 | floats[k + 2] >> 7
-        m = (floats[k + 2] & 127) << 16 | floats[k + 1] << 8 | floats[k]
-        if e == 0:
-            # A subnormal is less than half of any scale but a subnormal one.
-            shift = 24 - bit_length(m) if m else 0
-            v = quotient(m << shift, -149 - shift, scale_m, scale_e)
-        elif e == 255 and m:
-            v = 0
-        else:
-            v = quotient(m | 0x800000, e - 150, scale_m, scale_e)
-        v = zero_point - v if floats[k + 3] & 128 else zero_point + v
-        y[i] = -128 if v < -128 else 127 if v > 127 else v
-        k += 4
-
-
-def float_bytes(steps, scale):
-    """float32(steps * scale), little-endian: the product is exact in double and is rounded once."""
-    m, e = rounded(abs(steps) * scale[0], scale[1], FLOAT_BITS)
-    bits = to_bits((m, e))
-    sign = 128 if steps < 0 else 0
-    return bytes((bits & 255, bits >> 8 & 255, bits >> 16 & 255, bits >> 24 | sign))
 
 
 class Dequantize:

@@ -10,7 +10,6 @@ nothing is allocated.
 from array import array
 
 from .. import schema
-from ..fixed_point import exp_on_negative_values, input_radius, multiply, quantize_multiplier
 from ..float32 import DOUBLE_BITS, from_bits, product
 
 # The sum of exponentials, each up to 2**19, has to stay a small int.
@@ -36,6 +35,8 @@ def prepare(context, op):
 
 def _multiplier(op, scale, beta):
     """C: PreprocessSoftmaxScaling, to differences in Q5."""
+    from ..fixed_point import quantize_multiplier
+
     m, e = product(scale, beta, DOUBLE_BITS)
     e += 26
     # Compared as m * 2**e > 2**31 - 1 without a shift as long as a hostile exponent.
@@ -49,6 +50,8 @@ def _multiplier(op, scale, beta):
 
 class Softmax:
     def __init__(self, op, beta, classes):
+        from ..fixed_point import exp_on_negative_values, input_radius, multiply
+
         multiplier, shift = _multiplier(op, op.inputs[0].scale(), beta)
         # Differences beyond this count as probability 0.
         self._steps = min(255, input_radius(5, shift))

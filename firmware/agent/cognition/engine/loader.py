@@ -1,0 +1,75 @@
+"""From a file's bytes to a model's attributes and program. Needed only while a model is loaded."""
+
+import struct
+from array import array
+
+from . import ops, planner, schema
+from .errors import ArenaError, UnsupportedError
+from .float32 import float_bytes
+from .graph import Graph
+
+
+def load(model, max_arena_bytes):
+    """Sets a Model's attributes from its bytes; returns exact scales of inputs and of outputs."""
+    graph = Graph(model._data, ops.name_of)
+    ops.check(graph.operators)
+    model.ram = _place(graph, max_arena_bytes)
+    context = ops.Context(graph.reader)
+    kernels = [ops.prepare(context, op) for op in graph.operators]
+    context.finish()
+    model._program = [kernel.run for kernel in kernels if kernel]
+    model.ops = [op.name for op in graph.operators]
+    model.inputs, model.input_shape, model.input_dtype = _described(graph.inputs)
+    model.outputs, model.output_shape, model.output_dtype = _described(graph.outputs)
+    model.input_zero_point = [t.zero_point() for t in graph.inputs]
+    model.output_zero_point = [t.zero_point() for t in graph.outputs]
+    scales = [[_scale(t) for t in tensors] for tensors in (graph.inputs, graph.outputs)]
+    model.input_scale, model.output_scale = [[_as_float(s) for s in each] for each in scales]
+    return scales
+
+
+def _place(graph, max_arena_bytes):
+    """Gives every activation its view; returns the bytes of all of them."""
+    for tensor in graph.inputs + graph.outputs:
+        if tensor.type not in (schema.INT8, schema.FLOAT32):
+            raise UnsupportedError(
+                "model input or output (tensor %d) is %s; int8 and float32 are supported"
+                % (tensor.index, tensor.type_name)
+            )
+    spans = planner.lifetimes(graph, ops.shares)
+    in_arena: dict = {}
+    floats: dict = {}
+    for index, span in spans.items():
+        # MicroPython cannot view an arena of bytes as floats: each has an array of its own.
+        (floats if graph.tensors[index].type == schema.FLOAT32 else in_arena)[id(span)] = span
+    arena_bytes = planner.place(list(in_arena.values()))
+    ram = arena_bytes + sum(span.size for span in floats.values())
+    if ram > max_arena_bytes:
+        raise ArenaError("activations need %d bytes, %d are allowed" % (ram, max_arena_bytes))
+    try:
+        arena = memoryview(array("b", bytes(arena_bytes)))
+        arrays = {key: memoryview(array("f", bytes(span.size))) for key, span in floats.items()}
+    except MemoryError:
+        raise ArenaError("no memory for %d bytes of activations" % ram)
+    for index, span in spans.items():
+        if id(span) in arrays:
+            graph.tensors[index].data = arrays[id(span)]
+        else:
+            graph.tensors[index].data = arena[span.offset : span.offset + span.size]
+    return ram
+
+
+def _scale(tensor):
+    return tensor.scale() if tensor.type == schema.INT8 else (0, 0)
+
+
+def _as_float(scale):
+    return struct.unpack("<f", float_bytes(1, scale))[0]
+
+
+def _described(tensors):
+    return (
+        [tensor.data for tensor in tensors],
+        [tensor.shape for tensor in tensors],
+        ["b" if tensor.type == schema.INT8 else "f" for tensor in tensors],
+    )
