@@ -1,0 +1,58 @@
+"""python -m host.bridge --port /dev/ttyUSB0 --store run-state/fanwise.db"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from host.bridge import VERSION, config, logs
+from host.bridge.errors import StartError
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m host.bridge",
+        description="Takes what boards say over serial ports into a store and on to MQTT and a page.",
+        epilog="Settings from --config FILE hold unless a flag says otherwise; see docs/bridge.md.",
+    )
+    p.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
+    p.add_argument("--port", action="append", metavar="PATH", help="serial port (repeatable)")
+    p.add_argument("--store", metavar="FILE", help="SQLite file (default run-state/fanwise.db)")
+    p.add_argument("--broker", metavar="URL", help="mqtt://[user@]host[:port], mqtts:// for TLS")
+    p.add_argument(
+        "--embedded-broker",
+        action="store_true",
+        default=None,
+        help="run an MQTT broker inside, on loopback only",
+    )
+    p.add_argument(
+        "--embedded-port", type=int, metavar="N", help="its port (default 1883, 0: any free)"
+    )
+    p.add_argument("--http", metavar="HOST:PORT", help="live page (default 127.0.0.1:8080, or off)")
+    p.add_argument("--site", metavar="NAME", help="site name in MQTT topics (default home)")
+    p.add_argument("--log-level", choices=logs.LEVELS)
+    p.add_argument(
+        "--print-decisions", action="store_true", help="print one line per stored decision"
+    )
+    p.add_argument("--version", action="version", version=f"fanwise bridge {VERSION}")
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    flags = vars(parser().parse_args(argv))
+    try:
+        settings = config.load(flags.pop("config"), flags)
+        logs.configure(settings.log_level)
+        # Only now: importing the service costs more than reading the settings.
+        from host.bridge.service import serve
+
+        serve(settings)
+    except StartError as error:
+        print(f"fanwise bridge: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

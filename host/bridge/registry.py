@@ -1,0 +1,147 @@
+"""What the bridge knows of each board right now, and which link speaks for it."""
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from host.bridge.hub import BoardChanged, Hub, Reading, Stored
+from host.bridge.store import Record
+
+HISTORY_POINTS = 900
+MAX_DEVICES = 256
+
+
+class Status(StrEnum):
+    """Status of a board as published, docs/topics.md."""
+
+    ONLINE = "online"
+    LOST = "lost"
+    DISCONNECTED = "disconnected"
+    OFFLINE = "offline"
+
+
+# Chart columns, in the order of a history point behind its time.
+POINT = ("case_mc", "ambient_mc", "fc_off_mc", "fc_on_mc", "fan", "score")
+
+
+@dataclass
+class Board:
+    """One device. `owner` is the link that speaks for it, None when no link does."""
+
+    device: str
+    status: Status = Status.DISCONNECTED
+    owner: object | None = None
+    hello: dict[str, Any] = field(default_factory=dict)
+    tel: dict[str, Any] = field(default_factory=dict)
+    tel_at: float = 0.0
+    health: dict[str, Any] = field(default_factory=dict)
+    decision: Record | None = None
+    last_alarms: dict[str, Record] = field(default_factory=dict)
+    history: deque[list[Any]] = field(default_factory=lambda: deque(maxlen=HISTORY_POINTS))
+
+    @property
+    def alarms(self) -> dict[str, Record]:
+        """Alarms raised and not cleared, by kind."""
+        return {kind: last for kind, last in self.last_alarms.items() if last.body["on"]}
+
+
+class Registry:
+    """All boards by device id; every change is published on the hub."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self.boards: dict[str, Board] = {}
+
+    def restore(self, device: str, hello: dict[str, Any], newest: list[Record]) -> None:
+        """A board known from the store; `newest` its latest records, newest first."""
+        board = self._board(device)
+        if board is None:
+            return
+        board.hello = hello
+        for record in reversed(newest):
+            _apply(board, record)
+
+    def restore_history(self, device: str, readings: list[dict[str, Any]]) -> None:
+        board = self.boards[device]
+        for tel in readings[-HISTORY_POINTS:]:
+            board.history.append(point(tel.get("received", tel.get("at") or 0), tel))
+
+    def claim(self, device: str, owner: object) -> bool:
+        """Whether `owner` now speaks for `device`. Not while another live link does."""
+        board = self._board(device)
+        if board is None:
+            return False
+        if board.owner not in (None, owner) and board.status is Status.ONLINE:
+            return False
+        board.owner = owner
+        return True
+
+    def owns(self, device: str, owner: object) -> bool:
+        board = self.boards.get(device)
+        return board is not None and board.owner is owner
+
+    def status(self, device: str, status: Status, owner: object) -> None:
+        """Set the status, if `owner` still speaks for the board."""
+        board = self.boards.get(device)
+        if board is None or board.owner is not owner:
+            return
+        if status is Status.DISCONNECTED:
+            board.owner = None
+        if board.status is not status:
+            board.status = status
+            self._hub.publish(BoardChanged(device))
+
+    def hello(self, device: str, hello: dict[str, Any]) -> None:
+        self.boards[device].hello = hello
+        self._hub.publish(BoardChanged(device))
+
+    def health(self, device: str, health: dict[str, Any]) -> None:
+        self.boards[device].health = health
+        self._hub.publish(BoardChanged(device))
+
+    def telemetry(self, device: str, tel: dict[str, Any]) -> None:
+        board = self.boards[device]
+        board.tel, board.tel_at = tel, time.time()
+        board.history.append(point(board.tel_at, tel))
+        self._hub.publish(Reading(device, board.tel_at, tel))
+
+    def stored(self, record: Record) -> None:
+        board = self.boards.get(record.device)
+        if board:
+            _apply(board, record)
+        self._hub.publish(Stored(record))
+        if record.kind == "alarm":
+            self._hub.publish(BoardChanged(record.device))
+
+    def changed(self, device: str) -> None:
+        self._hub.publish(BoardChanged(device))
+
+    def _board(self, device: str) -> Board | None:
+        if device not in self.boards and len(self.boards) >= MAX_DEVICES:
+            return None
+        return self.boards.setdefault(device, Board(device))
+
+
+def _apply(board: Board, record: Record) -> None:
+    if record.kind == "dec" and _newer(board, record, board.decision):
+        board.decision = record
+    elif record.kind == "alarm":
+        kind = record.body["kind"]
+        if _newer(board, record, board.last_alarms.get(kind)):
+            board.last_alarms[kind] = record
+
+
+def _newer(board: Board, record: Record, known: Record | None) -> bool:
+    """Repeated records may come out of order; one of an earlier start never beats this start's."""
+    if known is None:
+        return True
+    if record.boot == known.boot:
+        return record.seq > known.seq
+    return known.boot != board.hello.get("boot")
+
+
+def point(at: float, tel: dict[str, Any]) -> list[Any]:
+    """One chart point: unix seconds, then the POINT columns."""
+    return [round(at, 1), *(tel.get(name) for name in POINT)]

@@ -1,0 +1,338 @@
+"""The store: one SQLite file with every durable record exactly once.
+
+WAL with synchronous=FULL: a record is on disk before `add` returns, and only then is it acknowledged.
+
+A record is known by (device, life, boot, seq). `life` counts how often a device's boot counter began
+anew (its flash was erased): without it the records after that would pass for copies of old ones.
+
+Blocking; used from one thread at a time. `StoreBusy` means: nothing of this call was kept, try later.
+"""
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from host.bridge.errors import StoreBusy, StoreUnusable
+
+APPLICATION_ID = 0x46414E57  # "FANW"
+SCHEMA_VERSION = 1
+BUSY_MS = 2000
+MAX_REJECTED = 1000
+SCHEMA = """
+CREATE TABLE records (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    device TEXT NOT NULL, life INTEGER NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL,
+    kind TEXT NOT NULL, at INTEGER NOT NULL, received REAL NOT NULL,
+    digest BLOB NOT NULL, body TEXT NOT NULL,
+    UNIQUE (device, life, boot, seq));
+CREATE INDEX records_by_kind ON records (kind, device, id);
+CREATE TABLE devices (device TEXT PRIMARY KEY, life INTEGER NOT NULL, boot INTEGER NOT NULL,
+    hello TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE telemetry (device TEXT NOT NULL, at INTEGER NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (device, at)) WITHOUT ROWID;
+CREATE TABLE rejected (id INTEGER PRIMARY KEY, device TEXT NOT NULL, boot INTEGER, seq INTEGER,
+    received REAL NOT NULL, reason TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE cursors (gateway TEXT PRIMARY KEY, record_id INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE commands (id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, source TEXT NOT NULL,
+    device TEXT NOT NULL, txn TEXT NOT NULL, name TEXT NOT NULL, args TEXT NOT NULL,
+    ok INTEGER, msg TEXT);
+"""
+
+
+class Incoming(NamedTuple):
+    """A durable frame on its way into the store. `reason`: why it is kept aside, None if valid."""
+
+    device: str
+    boot: int
+    seq: int
+    frame: dict[str, Any]
+    received: float
+    reason: str | None = None
+
+
+class Record(NamedTuple):
+    id: int
+    device: str
+    boot: int
+    seq: int
+    kind: str
+    at: int
+    body: dict[str, Any]
+
+
+class Store:
+    def __init__(self, path: Path, telemetry_every_s: int = 10) -> None:
+        """Open or make the store at `path`. Raises StoreUnusable."""
+        self.path = path
+        self._telemetry_every_s = telemetry_every_s
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(
+                path, isolation_level=None, timeout=BUSY_MS / 1000, check_same_thread=False
+            )
+            self._prepare()
+        except (OSError, sqlite3.Error) as error:
+            raise StoreUnusable(
+                f"store {path}: {getattr(error, 'strerror', None) or error}; it must be a file this "
+                "program can write, made by it or new. Give another with --store FILE"
+            ) from error
+
+    def _prepare(self) -> None:
+        db = self._db
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        application = db.execute("PRAGMA application_id").fetchone()[0]
+        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables and application != APPLICATION_ID:
+            raise sqlite3.DatabaseError("is another program's database")
+        if version > SCHEMA_VERSION:
+            raise sqlite3.DatabaseError(f"has schema {version}, newer than this program's")
+        if not tables:
+            db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("PRAGMA journal_size_limit=4194304")
+        if not tables:
+            pragmas = (
+                f"PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={SCHEMA_VERSION};"
+            )
+            db.executescript(f"BEGIN;{SCHEMA}{pragmas}COMMIT;")
+        else:
+            # Finds a read-only file or folder now, when a person is looking.
+            db.execute("BEGIN IMMEDIATE")
+            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            db.execute("COMMIT")
+
+    def close(self) -> None:
+        self._db.close()
+
+    # -- records ---------------------------------------------------------------------------------
+
+    def add(self, batch: Iterable[Incoming]) -> list[Record]:
+        """Commit `batch` as a whole; the records that were new, in order. Raises StoreBusy."""
+
+        def work(db: sqlite3.Connection) -> list[Record]:
+            lives: dict[str, int] = {}
+            new = []
+            for item in batch:
+                if item.reason is not None:
+                    self._reject(db, item)
+                    continue
+                if item.device not in lives:
+                    lives[item.device] = self._life(db, item.device)
+                record = self._insert(db, item, lives)
+                if record:
+                    new.append(record)
+            return new
+
+        return self._transaction(work)
+
+    def _insert(
+        self, db: sqlite3.Connection, item: Incoming, lives: dict[str, int]
+    ) -> Record | None:
+        key = (item.device, lives[item.device], item.boot, item.seq)
+        digest = _digest(item.frame)
+        known = db.execute(
+            "SELECT digest FROM records WHERE device=? AND life=? AND boot=? AND seq=?", key
+        ).fetchone()
+        if known and known[0] == digest:
+            return None
+        if known:
+            lives[item.device] = self._next_life(db, item.device)
+            key = (item.device, lives[item.device], item.boot, item.seq)
+        at = item.frame.get("at") or int(item.received)
+        kind = item.frame["t"]
+        row_id = db.execute(
+            "INSERT INTO records (device,life,boot,seq,kind,at,received,digest,body) "
+            "VALUES (?,?,?,?,?,?,?,?,?)",
+            (*key, kind, at, item.received, digest, _json(item.frame)),
+        ).lastrowid
+        assert row_id is not None
+        return Record(row_id, item.device, item.boot, item.seq, kind, at, item.frame)
+
+    def _reject(self, db: sqlite3.Connection, item: Incoming) -> None:
+        db.execute(
+            "INSERT INTO rejected (device,boot,seq,received,reason,body) VALUES (?,?,?,?,?,?)",
+            (item.device, item.boot, item.seq, item.received, item.reason, _json(item.frame)),
+        )
+        db.execute(
+            "DELETE FROM rejected WHERE id <= (SELECT max(id) FROM rejected) - ?", (MAX_REJECTED,)
+        )
+
+    def records(
+        self,
+        kind: str | None = None,
+        device: str | None = None,
+        limit: int = 50,
+        before: int | None = None,
+    ) -> list[Record]:
+        """The newest records first; `before` a record id, to page on."""
+        where, values = ["1"], []
+        for column, op, value in (
+            ("kind", "=", kind),
+            ("device", "=", device),
+            ("id", "<", before),
+        ):
+            if value is not None:
+                where.append(f"{column} {op} ?")
+                values.append(value)
+        return self._select(f"WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?", *values, limit)
+
+    def record(self, device: str, boot: int, seq: int) -> Record | None:
+        where = "WHERE device=? AND boot=? AND seq=? ORDER BY life DESC LIMIT 1"
+        found = self._select(where, device, boot, seq)
+        return found[0] if found else None
+
+    def after(self, record_id: int, limit: int) -> list[Record]:
+        """Records after `record_id`, oldest first: what a gateway delivers next."""
+        return self._select("WHERE id > ? ORDER BY id LIMIT ?", record_id, limit)
+
+    def _select(self, rest: str, *values: object) -> list[Record]:
+        rows = self._read(f"SELECT id,device,boot,seq,kind,at,body FROM records {rest}", values)
+        return [Record(*row[:6], json.loads(row[6])) for row in rows]
+
+    # -- devices, telemetry, cursors, commands -----------------------------------------------------
+
+    def hello(self, device: str, boot: int, hello: dict[str, Any]) -> None:
+        """Remember a board's birth; a boot counter that went back starts a new life."""
+
+        def work(db: sqlite3.Connection) -> None:
+            row = db.execute("SELECT boot FROM devices WHERE device=?", (device,)).fetchone()
+            if row and boot < row[0]:
+                self._next_life(db, device)
+            db.execute(
+                "INSERT INTO devices VALUES (?,0,?,?) ON CONFLICT (device) "
+                "DO UPDATE SET boot=excluded.boot, hello=excluded.hello",
+                (device, boot, _json(hello)),
+            )
+
+        self._transaction(work)
+
+    def devices(self) -> dict[str, dict[str, Any]]:
+        rows = self._read("SELECT device, hello FROM devices WHERE hello != '{}'", ())
+        return {device: json.loads(hello) for device, hello in rows}
+
+    def _life(self, db: sqlite3.Connection, device: str) -> int:
+        row = db.execute("SELECT life FROM devices WHERE device=?", (device,)).fetchone()
+        return row[0] if row else 0
+
+    def _next_life(self, db: sqlite3.Connection, device: str) -> int:
+        db.execute("INSERT OR IGNORE INTO devices VALUES (?,0,0,'{}')", (device,))
+        db.execute("UPDATE devices SET life=life+1 WHERE device=?", (device,))
+        return self._life(db, device)
+
+    def add_telemetry(self, rows: Iterable[tuple[str, int, dict[str, Any]]]) -> None:
+        """Keep one reading per `telemetry_every_s` of each (device, unix seconds, reading)."""
+        every = self._telemetry_every_s
+        values = [(device, at - at % every, _json(body)) for device, at, body in rows]
+        self._transaction(
+            lambda db: db.executemany("INSERT OR REPLACE INTO telemetry VALUES (?,?,?)", values)
+        )
+
+    def telemetry(self, device: str, since: int, limit: int = 2000) -> list[dict[str, Any]]:
+        rows = self._read(
+            "SELECT body FROM telemetry WHERE device=? AND at>=? ORDER BY at DESC LIMIT ?",
+            (device, since, limit),
+        )
+        return [json.loads(row[0]) for row in reversed(rows)]
+
+    def cursor(self, gateway: str) -> int:
+        """Id of the last record `gateway` delivered; 0 before the first."""
+        rows = self._read("SELECT record_id FROM cursors WHERE gateway=?", (gateway,))
+        return rows[0][0] if rows else 0
+
+    def set_cursor(self, gateway: str, record_id: int) -> None:
+        self._transaction(
+            lambda db: db.execute(
+                "INSERT OR REPLACE INTO cursors VALUES (?,?)", (gateway, record_id)
+            )
+        )
+
+    def add_command(
+        self, source: str, device: str, txn: str, name: str, args: Any, ok: bool | None, msg: str
+    ) -> None:
+        """One line of the audit: who asked what of which board, and what came of it."""
+        row = (time.time(), source, device, txn, name, _json(args), ok, msg)
+        self._transaction(
+            lambda db: db.execute(
+                "INSERT INTO commands (at,source,device,txn,name,args,ok,msg) "
+                "VALUES (?,?,?,?,?,?,?,?)",
+                row,
+            )
+        )
+
+    def commands(self, limit: int) -> list[dict[str, Any]]:
+        names = ("at", "source", "device", "id", "name", "args", "ok", "msg")
+        sql = "SELECT at,source,device,txn,name,args,ok,msg FROM commands ORDER BY id DESC LIMIT ?"
+        return [dict(zip(names, row, strict=True)) for row in self._read(sql, (limit,))]
+
+    # -- retention -------------------------------------------------------------------------------
+
+    def prune(self, max_age_s: float, max_bytes: int, now: float) -> int:
+        """Drop what is older than `max_age_s`, then the oldest until it fits; records dropped."""
+        oldest = now - max_age_s
+
+        def by_age(db: sqlite3.Connection) -> int:
+            db.execute("DELETE FROM telemetry WHERE at < ?", (oldest,))
+            db.execute("DELETE FROM commands WHERE at < ?", (oldest,))
+            return db.execute("DELETE FROM records WHERE received < ?", (oldest,)).rowcount
+
+        def a_twentieth(db: sqlite3.Connection) -> int:
+            for table in ("telemetry", "commands"):
+                count = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+                cut = "SELECT at FROM {0} ORDER BY at LIMIT 1 OFFSET {1}".format(table, count // 20)
+                db.execute(f"DELETE FROM {table} WHERE at < ({cut})")
+            count = db.execute("SELECT count(*) FROM records").fetchone()[0]
+            last = "SELECT id FROM records ORDER BY id LIMIT ?"
+            part = (max(1, count // 20),)
+            return db.execute(f"DELETE FROM records WHERE id IN ({last})", part).rowcount
+
+        dropped = self._transaction(by_age)
+        while self._used_bytes() > max_bytes:
+            part = self._transaction(a_twentieth)
+            if not part:
+                break
+            dropped += part
+        if dropped:
+            self._read("PRAGMA incremental_vacuum", ())
+        return dropped
+
+    def _used_bytes(self) -> int:
+        pages, free, size = (
+            self._read(f"PRAGMA {name}", ())[0][0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * size
+
+    def _transaction(self, work: Any) -> Any:
+        db = self._db
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            result = work(db)
+            db.execute("COMMIT")
+            return result
+        except sqlite3.Error as error:
+            try:
+                db.execute("ROLLBACK")
+            except sqlite3.Error:
+                pass  # SQLite rolls back by itself when the disk is full
+            raise StoreBusy(str(error)) from error
+
+    def _read(self, sql: str, values: Any) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreBusy(str(error)) from error
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _digest(frame: dict[str, Any]) -> bytes:
+    # When is no part of what: a board may learn the time between two repeats of one record.
+    body = {key: value for key, value in frame.items() if key not in ("at", "ms")}
+    return hashlib.blake2b(json.dumps(body, sort_keys=True).encode(), digest_size=8).digest()

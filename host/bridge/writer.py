@@ -1,0 +1,131 @@
+"""Feeds the store from the event loop: batches commits, acknowledges only after them.
+
+The store works in one thread of its own, so a slow disk stalls no link. While it cannot take
+records nothing is acknowledged: the boards keep and repeat them, so whatever is dropped here is not
+lost.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from host.bridge.backoff import Backoff
+from host.bridge.config import StoreConfig
+from host.bridge.errors import StoreBusy
+from host.bridge.logs import event
+from host.bridge.store import Incoming, Record, Store
+
+LOG = logging.getLogger("fanwise.store")
+MAX_WAITING = 4096
+MAX_BATCH = 256
+PRUNE_EVERY_S = 600
+T = TypeVar("T")
+Acknowledge = Callable[[list[tuple[int, int]]], None]
+
+
+class Writer:
+    def __init__(
+        self, store: Store, limits: StoreConfig, on_stored: Callable[[Record], None]
+    ) -> None:
+        self._store = store
+        self._limits = limits
+        self._on_stored = on_stored
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._waiting: deque[tuple[Incoming, Acknowledge]] = deque()
+        self._telemetry: dict[str, tuple[str, int, dict[str, Any]]] = {}
+        self._wake = asyncio.Event()
+        self.problem: str | None = None
+        self.stored = 0
+        self.duplicates = 0
+
+    def add(self, item: Incoming, acknowledge: Acknowledge) -> None:
+        """Take a durable frame; `acknowledge` is called once it is on disk, and only then."""
+        if len(self._waiting) < MAX_WAITING:
+            self._waiting.append((item, acknowledge))
+            self._wake.set()
+
+    def add_telemetry(self, device: str, at: float, tel: dict[str, Any]) -> None:
+        self._telemetry[device] = (device, int(at), {**tel, "received": round(at, 1)})
+        self._wake.set()
+
+    async def call(self, work: Callable[..., T], *args: Any) -> T:
+        """Run a method of the store in its thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+
+    async def run(self) -> None:
+        backoff = Backoff(0.5, 5.0)
+        next_prune = 0.0
+        last_telemetry = time.monotonic()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                while self._waiting:
+                    await self._commit()
+                if time.monotonic() - last_telemetry >= self._limits.telemetry_every_s / 2:
+                    last_telemetry = time.monotonic()
+                    rows, self._telemetry = list(self._telemetry.values()), {}
+                    await self.call(self._store.add_telemetry, rows)
+                if time.monotonic() >= next_prune:
+                    next_prune = time.monotonic() + PRUNE_EVERY_S
+                    await self.prune()
+                self._recovered()
+                backoff.reset()
+            except StoreBusy as error:
+                await self._failed(error)
+                await asyncio.sleep(backoff.delay_s())
+                self._wake.set()
+
+    async def _commit(self) -> None:
+        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+        new = await self.call(self._store.add, [item for item, _ in batch])
+        self._recovered()
+        self.stored += len(new)
+        self.duplicates += len(batch) - len(new)
+        # One link sends few acknowledgements for a batch rather than one per record.
+        links: dict[Acknowledge, list[tuple[int, int]]] = {}
+        for item, acknowledge in batch:
+            links.setdefault(acknowledge, []).append((item.boot, item.seq))
+        for acknowledge, keys in links.items():
+            acknowledge(keys)
+        for record in new:
+            self._on_stored(record)
+
+    async def _failed(self, error: StoreBusy) -> None:
+        if self.problem is None:
+            fields = {"path": self._store.path, "reason": error}
+            event(
+                LOG, logging.ERROR, "store takes nothing now, boards keep their records", **fields
+            )
+        self.problem = str(error)
+        if "full" in self.problem:
+            try:
+                await self.prune()
+            except StoreBusy:
+                pass  # deleting needs room as well
+
+    def _recovered(self) -> None:
+        if self.problem is not None:
+            self.problem = None
+            event(LOG, logging.INFO, "store takes records again", path=self._store.path)
+
+    async def prune(self) -> None:
+        limits = self._limits
+        age_s, size = limits.max_age_days * 86400.0, limits.max_mb * 1_000_000
+        dropped = await self.call(self._store.prune, age_s, size, time.time())
+        if dropped:
+            event(LOG, logging.INFO, "dropped the oldest records", count=dropped)
+
+    async def drain(self) -> None:
+        """Commit what waits, once, then close. For an orderly stop."""
+        try:
+            while self._waiting:
+                await self._commit()
+        except StoreBusy:
+            pass  # unacknowledged: the boards repeat it
+        await self.call(self._store.close)
+        self._thread.shutdown(wait=False)

@@ -1,0 +1,1 @@
+"""Gateways: each carries what the bridge knows to one outside system."""

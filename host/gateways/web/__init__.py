@@ -1,0 +1,1 @@
+"""The live page: boards, decisions and why, in a browser without any external resource."""

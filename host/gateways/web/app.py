@@ -1,0 +1,168 @@
+"""Routes of the live page and its API."""
+
+import asyncio
+import json
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from host.bridge.config import WebConfig
+from host.bridge.core import Core
+from host.bridge.errors import StoreBusy
+from host.gateways.web import events, views
+from host.gateways.web.security import COOKIE, MAX_BODY_BYTES, Guard, Sessions, problem
+
+STATIC = Path(__file__).with_name("static")
+MAX_LIMIT = 500
+MAX_STREAMS = 64
+LOGIN_DELAY_S = 0.5
+INT64 = 2**63 - 1
+
+
+class Pages:
+    """Handlers; one per route."""
+
+    def __init__(self, core: Core, sessions: Sessions, stopping: asyncio.Event) -> None:
+        self._core = core
+        self._sessions = sessions
+        self._stopping = stopping
+        self._streams = 0
+
+    async def index(self, request: Request) -> Response:
+        return FileResponse(STATIC / "index.html")
+
+    async def login_page(self, request: Request) -> Response:
+        if not self._sessions.required:
+            return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+        return FileResponse(STATIC / "login.html")
+
+    async def login(self, request: Request) -> Response:
+        form = parse_qs((await request.body())[:MAX_BODY_BYTES].decode("utf-8", "replace"))
+        if not self._sessions.matches(form.get("token", [""])[0].strip()):
+            await asyncio.sleep(LOGIN_DELAY_S)
+            return RedirectResponse("/login?wrong=1", HTTPStatus.SEE_OTHER)
+        response = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+        session = self._sessions.open()
+        response.set_cookie(COOKIE, session, httponly=True, samesite="strict", path="/")
+        return response
+
+    async def session(self, request: Request) -> Response:
+        return JSONResponse({"csrf": self._sessions.csrf(request)})
+
+    async def events(self, request: Request) -> Response:
+        if self._streams >= MAX_STREAMS:
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{MAX_STREAMS} pages are open already")
+
+        async def body() -> Any:
+            self._streams += 1
+            try:
+                async for chunk in events.stream(self._core, self._stopping):
+                    yield chunk
+            finally:
+                self._streams -= 1
+
+        return StreamingResponse(body(), media_type="text/event-stream")
+
+    async def boards(self, request: Request) -> Response:
+        return JSONResponse(views.boards(self._core))
+
+    async def history(self, request: Request) -> Response:
+        board = self._core.registry.boards.get(request.path_params["device"])
+        if board is None:
+            return problem(HTTPStatus.NOT_FOUND, "no such board")
+        return JSONResponse({"points": list(board.history)})
+
+    async def decisions(self, request: Request) -> Response:
+        return await self._records(request, "dec", "decisions")
+
+    async def alarms(self, request: Request) -> Response:
+        return await self._records(request, "alarm", "alarms")
+
+    async def _records(self, request: Request, kind: str, name: str) -> Response:
+        query = request.query_params
+        limit, before = query.get("limit", "50"), query.get("before")
+        numbers = [limit] if before is None else [limit, before]
+        if not all(n.isdecimal() and int(n) <= INT64 for n in numbers):
+            return problem(HTTPStatus.BAD_REQUEST, "limit and before: whole numbers")
+        core, device = self._core, query.get("device")
+        count = max(1, min(int(limit), MAX_LIMIT))
+        last = int(before) if before else None
+        found = await core.writer.call(core.store.records, kind, device, count, last)
+        return JSONResponse({name: [views.record(each) for each in found]})
+
+    async def decision(self, request: Request) -> Response:
+        device, boot, seq = (request.path_params[key] for key in ("device", "boot", "seq"))
+        if max(boot, seq) > INT64:
+            return problem(HTTPStatus.NOT_FOUND, "no such record")
+        found = await self._core.writer.call(self._core.store.record, device, boot, seq)
+        if found is None:
+            return problem(HTTPStatus.NOT_FOUND, "no such record")
+        return JSONResponse(views.record(found))
+
+    async def commands(self, request: Request) -> Response:
+        core = self._core
+        if request.method == "GET":
+            return JSONResponse({"commands": await core.writer.call(core.store.commands, 50)})
+        if not self._sessions.may_command(request):
+            return problem(HTTPStatus.FORBIDDEN, "the page is out of date; load it again")
+        try:
+            asked = json.loads(await request.body())
+            device, name = asked["device"], asked["name"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return problem(HTTPStatus.BAD_REQUEST, 'expected {"device":..., "name":..., "args":{}}')
+        if not isinstance(device, str) or device not in core.registry.boards:
+            return problem(HTTPStatus.NOT_FOUND, "no such board")
+        args, txn = asked.get("args"), asked.get("id")
+        answer = await core.commands.request(device, name, args, "web", txn)
+        return JSONResponse(answer, HTTPStatus.OK if answer["ok"] else HTTPStatus.BAD_GATEWAY)
+
+    async def health(self, request: Request) -> Response:
+        return JSONResponse({"ok": True})
+
+    async def ready(self, request: Request) -> Response:
+        """Ready: the store takes records. Boards come and go without changing that."""
+        trouble = self._core.writer.problem
+        status = HTTPStatus.SERVICE_UNAVAILABLE if trouble else HTTPStatus.OK
+        return JSONResponse({"ready": not trouble, "store": trouble or "ok"}, status)
+
+
+async def _busy(request: Request, error: Exception) -> Response:
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, f"store: {error}")
+
+
+def make_app(core: Core, config: WebConfig, stopping: asyncio.Event) -> Starlette:
+    sessions = Sessions(config.token)
+    pages = Pages(core, sessions, stopping)
+    get = ["GET"]
+    routes = [
+        Route("/", pages.index, methods=get),
+        Route("/login", pages.login_page, methods=get),
+        Route("/login", pages.login, methods=["POST"]),
+        Route("/events", pages.events, methods=get),
+        Route("/health", pages.health, methods=get),
+        Route("/ready", pages.ready, methods=get),
+        Route("/api/session", pages.session, methods=get),
+        Route("/api/boards", pages.boards, methods=get),
+        Route("/api/history/{device}", pages.history, methods=get),
+        Route("/api/decisions", pages.decisions, methods=get),
+        Route("/api/decisions/{device}/{boot:int}/{seq:int}", pages.decision, methods=get),
+        Route("/api/alarms", pages.alarms, methods=get),
+        Route("/api/commands", pages.commands, methods=["GET", "POST"]),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+    guard = Middleware(Guard, sessions=sessions, config=config)
+    return Starlette(routes=routes, middleware=[guard], exception_handlers={StoreBusy: _busy})

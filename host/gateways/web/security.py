@@ -1,0 +1,147 @@
+"""Who may talk to the page: host check, login, CSRF, and headers that forbid foreign content."""
+
+import hmac
+import ipaddress
+import secrets
+import socket
+from collections import OrderedDict
+from http import HTTPStatus
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from host.bridge.config import WebConfig
+
+COOKIE = "fanwise_session"
+CSRF_HEADER = "x-fanwise-csrf"
+MAX_SESSIONS = 64
+MAX_BODY_BYTES = 4096
+OPEN_PATHS = ("/login", "/health", "/ready")
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Sessions:
+    """Logins, in memory: a restart of the bridge logs everybody out.
+
+    Without a token configured the page is open, which the configuration allows on loopback only.
+    """
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+        self._csrf = secrets.token_urlsafe(24)
+        self._sessions: OrderedDict[str, str] = OrderedDict()
+
+    @property
+    def required(self) -> bool:
+        return self._token is not None
+
+    def matches(self, token: str) -> bool:
+        return self._token is not None and hmac.compare_digest(token.encode(), self._token.encode())
+
+    def open(self) -> str:
+        """Id of a new session, for the cookie."""
+        session = secrets.token_urlsafe(24)
+        self._sessions[session] = secrets.token_urlsafe(24)
+        if len(self._sessions) > MAX_SESSIONS:
+            self._sessions.popitem(last=False)
+        return session
+
+    def bearer(self, headers: Headers) -> bool:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and self.matches(token.strip())
+
+    def admitted(self, request: Request) -> bool:
+        known = request.cookies.get(COOKIE, "") in self._sessions
+        return not self.required or known or self.bearer(request.headers)
+
+    def csrf(self, request: Request) -> str:
+        """The token a page must send along with commands."""
+        if not self.required:
+            return self._csrf
+        return self._sessions.get(request.cookies.get(COOKIE, ""), "")
+
+    def may_command(self, request: Request) -> bool:
+        """A bearer token proves itself; a browser must show it read our page, from our origin."""
+        if self.bearer(request.headers):
+            return True
+        origin = request.headers.get("origin")
+        if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+            return False
+        expected = self.csrf(request)
+        given = request.headers.get(CSRF_HEADER, "")
+        return bool(expected) and hmac.compare_digest(given.encode(), expected.encode())
+
+
+class Guard:
+    """ASGI middleware: refuses foreign Host headers, big bodies and strangers; adds HEADERS."""
+
+    def __init__(self, app: ASGIApp, sessions: Sessions, config: WebConfig) -> None:
+        self._app = app
+        self._sessions = sessions
+        name = socket.gethostname().lower()
+        self._hosts = {"localhost", config.host.lower(), name, f"{name}.local", *config.hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for key, value in HEADERS.items():
+                    headers[key] = value
+                if "cache-control" not in headers:
+                    headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        refusal = self._refuse(Request(scope))
+        await (refusal or self._app)(scope, receive, guarded)
+
+    def _refuse(self, request: Request) -> Response | None:
+        if not self._known_host(request.headers.get("host", "")):
+            return problem(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "this name is not one of the bridge's; add it to [web] hosts",
+            )
+        length = request.headers.get("content-length", "0")
+        chunked = "transfer-encoding" in request.headers
+        if chunked or not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+            return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_BODY_BYTES} bytes")
+        path = request.url.path
+        public = path in OPEN_PATHS or path.startswith("/static/")
+        if public or self._sessions.admitted(request):
+            return None
+        if path == "/":
+            return RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+        return problem(HTTPStatus.UNAUTHORIZED, "log in at /login, or send Authorization: Bearer")
+
+    def _known_host(self, header: str) -> bool:
+        """A name an attacker points at this machine (DNS rebinding) is neither listed nor an IP."""
+        name = header.lower()
+        if name.startswith("["):
+            name = name[1:].partition("]")[0]
+        else:
+            name = name.partition(":")[0]
+        if name in self._hosts:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+def problem(status: HTTPStatus, detail: str) -> JSONResponse:
+    return JSONResponse({"error": detail}, status)

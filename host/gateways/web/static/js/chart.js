@@ -1,0 +1,131 @@
+// One small live chart: case, ambient, forecast with the fan off, limit, and when the fan ran.
+
+const WINDOW_S = 600;
+const MAX_POINTS = 900;
+const HORIZON_S = 60;
+const HEIGHT = 214;
+const COLOURS = ["case", "ambient", "warm", "limit", "running", "muted", "line"];
+
+const palette = () => {
+  const style = getComputedStyle(document.documentElement);
+  return Object.fromEntries(COLOURS.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+};
+
+export class Chart {
+  constructor(node) {
+    this.node = node;
+    this.points = [];
+    this.limit = null;
+    this.plot = null;
+    this.drawn = false;
+    new ResizeObserver(() => this.draw()).observe(node);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.rebuild());
+  }
+
+  set(points) {
+    this.points = points.slice(-MAX_POINTS);
+    this.draw();
+  }
+
+  add(point) {
+    const last = this.points[this.points.length - 1];
+    if (last && point[0] <= last[0]) return;
+    this.points.push(point);
+    if (this.points.length > MAX_POINTS) this.points.shift();
+    this.draw();
+  }
+
+  draw() {
+    if (this.drawn) return;
+    this.drawn = true;
+    requestAnimationFrame(() => {
+      this.drawn = false;
+      if (this.node.clientWidth < 40) return;
+      if (!this.plot) this.build();
+      const width = this.node.clientWidth - 14;
+      if (this.plot.width !== width) this.plot.setSize({ width, height: HEIGHT });
+      this.plot.setData(this.data());
+    });
+  }
+
+  rebuild() {
+    if (this.plot) this.plot.destroy();
+    this.plot = null;
+    this.draw();
+  }
+
+  // The forecast belongs one horizon to the right of when it was made, so it gets columns of its own.
+  data() {
+    const newest = this.points.length ? this.points[this.points.length - 1][0] : Date.now() / 1000;
+    const points = this.points.filter((point) => point[0] > newest - WINDOW_S);
+    const celsius = (mc) => (typeof mc === "number" ? mc / 1000 : null);
+    const rows = new Map();
+    const row = (at) => {
+      const key = Math.round(at);
+      if (!rows.has(key)) rows.set(key, [key, null, null, null, null, null]);
+      return rows.get(key);
+    };
+    for (const [at, caseMc, ambientMc, offMc, , fan] of points) {
+      const now = row(at);
+      now[1] = celsius(caseMc);
+      now[2] = celsius(ambientMc);
+      now[5] = fan;
+      row(at + HORIZON_S)[3] = celsius(offMc);
+    }
+    const sorted = [...rows.values()].sort((a, b) => a[0] - b[0]);
+    for (const each of sorted) each[4] = celsius(this.limit);
+    return [0, 1, 2, 3, 4, 5].map((column) => sorted.map((each) => each[column]));
+  }
+
+  build() {
+    const colour = palette();
+    const axis = { stroke: colour.muted, grid: { stroke: colour.line, width: 1 }, ticks: { show: false }, font: "12px system-ui" };
+    const series = (stroke, extra) => ({ stroke, width: 2, points: { show: false }, spanGaps: true, ...extra });
+    this.plot = new uPlot({
+      width: this.node.clientWidth - 14,
+      height: HEIGHT,
+      legend: { show: false },
+      cursor: { show: false },
+      scales: { x: { time: true }, y: { range: (_, low, high) => (low === null ? [20, 50] : [Math.floor(low - 1), Math.ceil(high + 1)]) }, fan: { range: [0, 1] } },
+      axes: [
+        { ...axis, space: 90, values: [[3600, "{HH}:{mm}"], [60, "{HH}:{mm}"], [1, "{HH}:{mm}:{ss}"]] },
+        { ...axis, size: 46, space: 34, values: (_, ticks) => ticks.map((tick) => `${tick}°`) },
+      ],
+      series: [
+        {},
+        series(colour.case, { width: 3 }),
+        series(colour.ambient, { width: 1.5 }),
+        series(colour.warm, { width: 2, dash: [2, 4] }),
+        series(colour.limit, { width: 1.5, dash: [7, 5] }),
+        { scale: "fan", show: false },
+      ],
+      hooks: { drawClear: [(plot) => shadeFan(plot, colour.running)] },
+    }, this.data(), this.node);
+  }
+}
+
+function shadeFan(plot, colour) {
+  const [times, fan] = [plot.data[0], plot.data[5]];
+  const { left, top, width, height } = plot.bbox;
+  plot.ctx.save();
+  plot.ctx.beginPath();
+  plot.ctx.rect(left, top, width, height);
+  plot.ctx.clip();
+  plot.ctx.fillStyle = colour;
+  plot.ctx.globalAlpha = 0.13;
+  let from = null;
+  const fill = (until) => {
+    const x = plot.valToPos(from, "x", true);
+    plot.ctx.fillRect(x, top, Math.max(1, plot.valToPos(until, "x", true) - x), height);
+    from = null;
+  };
+  let last = null;
+  times.forEach((at, i) => {
+    if (fan[i] === null || fan[i] === undefined) return;
+    if (fan[i] === 1 && from === null) from = at;
+    if (fan[i] === 0 && from !== null) fill(at);
+    last = at;
+  });
+  if (from !== null && last !== null) fill(last);
+  plot.ctx.restore();
+}

@@ -1,0 +1,106 @@
+// The list of decisions and alarms, newest first.
+
+import { read } from "./api.js";
+import { h, put } from "./dom.js";
+import { HELD, RULES, celsius, clock, day } from "./format.js";
+import { shapley } from "./shapley.js";
+
+const SHOWN = 60;
+const PAGE = 20;
+
+export class Decisions {
+  constructor(list, more, filter) {
+    this.list = list;
+    this.more = more;
+    this.filter = filter;
+    this.limit = SHOWN;
+    more.addEventListener("click", () => this.earlier());
+    filter.addEventListener("change", () => this.reload());
+  }
+
+  query(kind, limit, before) {
+    const query = new URLSearchParams({ limit });
+    if (this.filter.value) query.set("device", this.filter.value);
+    if (before) query.set("before", before);
+    return read(`/api/${kind}?${query}`).then((body) => body[kind]);
+  }
+
+  async reload() {
+    const [decisions, alarms] = await Promise.all([this.query("decisions", PAGE), this.query("alarms", PAGE)]);
+    const oldest = decisions.length === PAGE ? decisions[PAGE - 1].id : 0;
+    const records = [...decisions, ...alarms.filter((alarm) => alarm.id > oldest)];
+    records.sort((a, b) => b.id - a.id);
+    this.limit = SHOWN;
+    this.more.hidden = decisions.length < PAGE;
+    put(this.list, ...records.map(entry));
+    if (!records.length) put(this.list, h("li", { class: "empty" }, "No decision is stored yet."));
+  }
+
+  async earlier() {
+    const last = this.list.lastElementChild;
+    const older = await this.query("decisions", PAGE, last && last.dataset.id);
+    this.limit += older.length;
+    this.list.append(...older.map(entry));
+    this.more.hidden = older.length < PAGE;
+  }
+
+  add(record) {
+    if (this.filter.value && this.filter.value !== record.dev) return;
+    if (this.list.querySelector(`[data-id="${record.id}"]`)) return;
+    const empty = this.list.querySelector(".empty");
+    if (empty) empty.remove();
+    this.list.prepend(entry(record));
+    while (this.list.children.length > this.limit) {
+      this.list.lastElementChild.remove();
+      this.more.hidden = false;
+    }
+  }
+
+  devices(names) {
+    const known = [...this.filter.options].slice(1).map((option) => option.value);
+    for (const name of names) {
+      if (!known.includes(name)) this.filter.append(h("option", { value: name }, name));
+    }
+  }
+}
+
+function entry(record) {
+  const alarm = record.t === "alarm";
+  const active = alarm ? record.on : record.set;
+  return h("li", { class: "decision", data: { id: record.id, kind: alarm ? "alarm" : "decision", set: active, device: record.dev, boot: record.boot, seq: record.seq } },
+    h("div", { class: "when" },
+      h("time", { datetime: new Date(record.at * 1000).toISOString() }, clock(record.at)),
+      h("div", { class: "who" }, [day(record.at), record.dev].filter(Boolean).join(" · "))),
+    h("div", {},
+      h("div", { class: "verdict" }, ...(alarm ? alarmChips(record) : chips(record))),
+      h("p", { class: "reason" }, record.why),
+      alarm ? null : h("p", { class: "facts" }, facts(record))),
+    record.shapley
+      ? shapley(record.shapley, record.in || (record.val && typeof record.val === "object" ? record.val : null))
+      : h("p", { class: "no-model" }, alarm ? "" : "Decided by a rule, without a model: nothing to attribute."));
+}
+
+function chips(record) {
+  const list = [
+    h("span", { class: "chip", data: { tone: record.set ? "on" : "off" } }, record.set ? "fan on" : "fan off"),
+    h("span", { class: "chip" }, RULES[record.rule] || record.rule),
+  ];
+  if (record.held) list.push(h("span", { class: "chip", data: { tone: "held" } }, HELD[record.held] || record.held));
+  if (record.anom) list.push(h("span", { class: "chip", data: { tone: "bad" } }, "anomaly"));
+  return list;
+}
+
+function alarmChips(record) {
+  return [
+    h("span", { class: "chip", data: { tone: record.on ? "bad" : "off" } }, record.on ? "alarm" : "cleared"),
+    h("span", { class: "chip" }, record.kind),
+  ];
+}
+
+function facts(record) {
+  const parts = [`limit ${celsius(record.limit_mc)} °C`];
+  if (record.fc_off_mc !== null) parts.push(`forecast off ${celsius(record.fc_off_mc)} °C, on ${celsius(record.fc_on_mc)} °C`);
+  if (record.model) parts.push(record.model);
+  parts.push(`record ${record.boot}/${record.seq}`);
+  return parts.join(" · ");
+}

@@ -1,0 +1,81 @@
+"""The JSON the page and the API show. Pure: state in, values out."""
+
+import time
+from typing import Any
+
+from host.bridge.core import Core
+from host.bridge.link import Link
+from host.bridge.registry import POINT, Board
+from host.bridge.store import Record
+from host.gateways.payloads import contributions
+
+
+def record(item: Record) -> dict[str, Any]:
+    """A stored record with its device and store id; Shapley values worked out in their unit."""
+    view = {**item.body, "id": item.id, "dev": item.device, "at": item.at}
+    phi = item.body.get("phi")
+    if phi:
+        step = phi["lsb"] / phi["den"]
+        view["shapley"] = {
+            "of": phi["of"],
+            "unit": phi["unit"],
+            "base": phi["base_num"] * step,
+            "sum": sum(phi["num"]) * step,
+            "total": (phi["base_num"] + sum(phi["num"])) * step,
+            "err": phi["err"] * step,
+            "values": [{"name": name, "value": value} for name, value in contributions(phi)],
+        }
+    return view
+
+
+def link(item: Link) -> dict[str, Any]:
+    return {
+        "port": item.path,
+        "state": item.state,
+        "detail": item.detail,
+        "device": item.device,
+        "stats": item.stats.as_dict(),
+    }
+
+
+def board(item: Board) -> dict[str, Any]:
+    owner = item.owner
+    hello = item.hello
+    return {
+        "device": item.device,
+        "status": item.status,
+        "fw": hello.get("fw"),
+        "board": hello.get("board"),
+        "models": hello.get("models") or {},
+        "safe": bool(hello.get("safe")),
+        "boot": hello.get("boot"),
+        "limit_mc": limit_mc(item),
+        "tel": item.tel,
+        "tel_at": item.tel_at,
+        "health": item.health,
+        "reason": item.decision.body["why"] if item.decision else None,
+        "alarms": [record(alarm) for alarm in item.alarms.values()],
+        "link": link(owner) if isinstance(owner, Link) else None,
+    }
+
+
+def limit_mc(item: Board) -> int | None:
+    """The limit now: a decision names the one it used, the birth the one at the start."""
+    decided = item.decision
+    if decided and decided.boot == item.hello.get("boot") and decided.body.get("limit_mc"):
+        return decided.body["limit_mc"]
+    return item.hello.get("limit_mc")
+
+
+def boards(core: Core) -> dict[str, Any]:
+    """Everything the page needs to draw, but charts and decisions."""
+    unnamed = [each for each in core.links if each.device is None]
+    return {
+        "site": core.site,
+        "now": time.time(),
+        "store_problem": core.writer.problem,
+        "stored": core.writer.stored,
+        "boards": [board(each) for _, each in sorted(core.registry.boards.items())],
+        "links": [link(each) for each in unnamed],
+        "point": ["at", *POINT],
+    }
