@@ -138,9 +138,10 @@ class FeatureWindow:
         """A feature by its name, in the unit of its name. Raises KeyError."""
         return self._getters[name]()
 
-    def has(self, name: str) -> bool:
+    @staticmethod
+    def known(name: str) -> bool:
         """Whether there is a feature of that name."""
-        return name in self._getters
+        return name in UNITS
 
     def _get_case(self):
         return self.case_mc

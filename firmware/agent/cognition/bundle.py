@@ -1,0 +1,204 @@
+"""A model bundle on flash: /models/<role>/{manifest.json, model.tflite}, checked before it is used.
+
+The checks, in order: the manifest is whole, the file has its checksum, the features exist, the
+engine supports the operators, the shapes fit, and the golden rows come out equal, bit for bit.
+"""
+
+import binascii
+import hashlib
+import json
+import os
+
+from .engine import Model, ModelError
+from .features import FeatureWindow
+
+ROOT = "/models"
+COOLING = "cooling"
+ANOMALY = "anomaly"
+MAX_MANIFEST = 8192
+MAX_EVALUATIONS = 2048  # of one explanation: baseline rows * 2 ** features
+
+
+class BundleError(Exception):
+    """The bundle must not be used; the message says why and names what to deploy again."""
+
+
+class NoBundleError(BundleError):
+    """There is none for that role."""
+
+
+class Bundle:
+    """A checked bundle. `name` is "id@version"; `specs` has (name, offset, mul, shift) of each
+    feature; `baseline` the Shapley baseline rows; `model` is loaded.
+    """
+
+    def __init__(self, folder: str, role: str, max_arena_bytes: int = 16384):
+        manifest = _manifest(folder + "/manifest.json")
+        path = folder + "/model.tflite"
+        self.role = _member(manifest, "role", str)
+        if self.role != role:
+            raise BundleError("%s is for the role %r" % (folder, self.role))
+        self.name = "%s@%d" % (_member(manifest, "id", str), _member(manifest, "version", int))
+        self.specs = [_spec(row) for row in _member(manifest, "features", list)]
+        self.names = [spec[0] for spec in self.specs]
+        self.baseline = [bytes_of(row) for row in _member(manifest, "baseline", list)]
+        self._check_baseline()
+        if role == COOLING:
+            self._read_cooling(manifest)
+        else:
+            self._read_anomaly(manifest)
+        _check_file(path, _member(manifest, "bytes", int), _member(manifest, "sha256", str))
+        golden = _member(manifest, "golden", list)
+        manifest = None
+        try:
+            self.model = Model(path, max_arena_bytes)
+        except ModelError as error:
+            raise BundleError("%s: %s" % (self.name, error))
+        self._check_shapes()
+        self._check_golden(golden)
+
+    def _check_baseline(self):
+        n = len(self.specs)
+        rows = len(self.baseline)
+        if not 1 <= n <= 12 or not 1 <= rows <= 4 or rows << n > MAX_EVALUATIONS:
+            raise BundleError(
+                "%s: %d features and %d baseline rows are more than a board explains"
+                % (self.name, n, rows)
+            )
+        for row in self.baseline:
+            if len(row) != n:
+                raise BundleError("%s: a baseline row does not have %d items" % (self.name, n))
+
+    def _read_cooling(self, manifest):
+        self.horizon_s = _member(manifest, "horizon_s", int)
+        self.off_q = self.on_q = None
+        for action in _member(manifest, "actions", list):
+            q = int8(_member(action, "q", int))
+            if _member(action, "fan", int):
+                self.on_q = q
+            else:
+                self.off_q = q
+        if self.off_q is None or self.on_q is None:
+            raise BundleError(
+                "%s: it needs an action with the fan off and one with it on" % self.name
+            )
+        output = _member(manifest, "output", dict)
+        self.scale_num = _member(output, "scale_num", int)
+        self.scale_shift = _member(output, "scale_shift", int)
+        if not 1 <= self.horizon_s <= 600 or not 0 <= self.scale_shift <= 24:
+            raise BundleError("%s: horizon or output scale out of range" % self.name)
+
+    def _read_anomaly(self, manifest):
+        self.threshold = _member(manifest, "threshold", int)
+        self.hold = _member(manifest, "hold", int)
+        diff = _member(manifest, "diff", dict)
+        self.in_mul = _member(diff, "in_mul", int)
+        self.out_mul = _member(diff, "out_mul", int)
+        self.shift = _member(diff, "shift", int)
+        if not 1 <= self.hold <= 3600 or not 0 <= self.shift <= 24:
+            raise BundleError("%s: hold or shift out of range" % self.name)
+
+    def _check_shapes(self):
+        model = self.model
+        n = len(self.specs)
+        inputs, outputs = (n + 1, 1) if self.role == COOLING else (n, n)
+        if model.input_dtype != ["b"] or model.output_dtype != ["b"]:
+            raise BundleError("%s: one int8 input and one int8 output are needed" % self.name)
+        if len(model.inputs[0]) != inputs or len(model.outputs[0]) != outputs:
+            raise BundleError(
+                "%s: the model has %d inputs and %d outputs, %d and %d are needed"
+                % (self.name, len(model.inputs[0]), len(model.outputs[0]), inputs, outputs)
+            )
+
+    def _check_golden(self, golden):
+        view = self.model.inputs[0]
+        out = self.model.outputs[0]
+        if not golden:
+            raise BundleError("%s: it has no golden rows" % self.name)
+        for row in golden:
+            given = bytes_of(_member(row, "in", list))
+            wanted = bytes_of(_member(row, "out", list))
+            if len(given) != len(view) or len(wanted) != len(out):
+                raise BundleError("%s: a golden row does not fit the model" % self.name)
+            for i in range(len(view)):
+                view[i] = given[i]
+            self.model.invoke()
+            for i in range(len(out)):
+                if out[i] != wanted[i]:
+                    raise BundleError(
+                        "%s: a golden row gives %d, not %d: the board computes otherwise"
+                        % (self.name, out[i], wanted[i])
+                    )
+
+
+def load(role: str, root: str = ROOT) -> Bundle:
+    """The bundle of a role. Raises BundleError, NoBundleError where there is none."""
+    folder = root + "/" + role
+    try:
+        os.stat(folder + "/manifest.json")
+    except OSError:
+        raise NoBundleError("no %s model is installed" % role)
+    try:
+        return Bundle(folder, role)
+    except OSError as error:
+        raise BundleError("%s cannot be read: %s" % (folder, error))
+
+
+def int8(value) -> int:
+    """The value if it is one. Raises BundleError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not -128 <= value <= 127:
+        raise BundleError("%r is not an int8 value" % (value,))
+    return value
+
+
+def bytes_of(row) -> tuple:
+    """A row of int8 values, checked. Raises BundleError."""
+    if not isinstance(row, list):
+        raise BundleError("a row of int8 values is needed")
+    return tuple([int8(value) for value in row])
+
+
+def _manifest(path):
+    size = os.stat(path)[6]
+    if size > MAX_MANIFEST:
+        raise BundleError("%s has %d bytes, at most %d fit" % (path, size, MAX_MANIFEST))
+    try:
+        with open(path) as file:
+            manifest = json.load(file)
+    except (ValueError, RuntimeError):
+        raise BundleError("%s is not JSON" % path)
+    if not isinstance(manifest, dict) or manifest.get("format") != 1:
+        raise BundleError("%s is not a manifest of format 1" % path)
+    return manifest
+
+
+def _member(obj, key, kind):
+    value = obj.get(key) if isinstance(obj, dict) else None
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise BundleError("manifest: %s is missing or not of the right kind" % key)
+    return value
+
+
+def _spec(row):
+    name = _member(row, "name", str)
+    mul = _member(row, "mul", int)
+    shift = _member(row, "shift", int)
+    if not FeatureWindow.known(name):
+        raise BundleError("this firmware has no feature %r" % name)
+    if not -4096 < mul < 4096 or not 1 <= shift <= 29:
+        raise BundleError("feature %s: mul or shift out of range" % name)
+    return name, _member(row, "offset", int), mul, shift
+
+
+def _check_file(path, size, sha256):
+    digest = hashlib.sha256()
+    total = 0
+    with open(path, "rb") as file:
+        while True:
+            block = file.read(512)
+            if not block:
+                break
+            total += len(block)
+            digest.update(block)
+    if total != size or binascii.hexlify(digest.digest()).decode() != sha256:
+        raise BundleError("%s is not the file its manifest names: deploy the bundle again" % path)

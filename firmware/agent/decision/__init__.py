@@ -1,0 +1,1 @@
+"""What to do and why: policy, alarms, commands and the records they leave."""
