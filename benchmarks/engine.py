@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "firmware")]
 
 from agent.cognition.engine import Model  # noqa: E402
-
 from host import reference  # noqa: E402
 from host.simulation.vm import ensure_vm  # noqa: E402
 
@@ -46,7 +45,7 @@ for _ in range(%d):
 print(best, load_us, heap)
 """
     % ROUNDS
-)  # noqa: UP031
+)
 
 
 def best_us(call: Callable[[], object], n: int) -> float:
