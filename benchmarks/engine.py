@@ -2,8 +2,8 @@
 
     python benchmarks/engine.py [folder of *_int8.tflite]
 
-Best of several rounds, so that other work on the machine matters less. The VM runs on this machine's processor:
-ratios carry over to a board roughly, microseconds do not.
+Best of several rounds, so that other work on the machine matters less. The VM runs on this
+machine's processor: ratios carry over to a board roughly, microseconds do not.
 """
 
 import sys
@@ -18,13 +18,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "firmware")]
 
 from agent.cognition.engine import Model  # noqa: E402
 from host import reference  # noqa: E402
-from host.simulation.vm import ensure_vm  # noqa: E402
+from host.simulation.vm import Vm, ensure_vm  # noqa: E402
 
 MODELS = ("hello_world", "ad01")
 ROUNDS = 5
 
-ON_VM = (
-    """
+ON_VM = """
 import gc, sys, time
 from agent.cognition.engine import Model
 gc.collect()
@@ -36,7 +35,8 @@ gc.collect()
 heap = gc.mem_alloc() - before
 best = None
 n = int(sys.argv[2])
-for _ in range(%d):
+rounds = int(sys.argv[3])
+for _ in range(rounds):
     start = time.ticks_us()
     for _ in range(n):
         model.invoke()
@@ -44,8 +44,6 @@ for _ in range(%d):
     best = us if best is None else min(best, us)
 print(best, load_us, heap)
 """
-    % ROUNDS
-)
 
 
 def best_us(call: Callable[[], object], n: int) -> float:
@@ -58,13 +56,13 @@ def best_us(call: Callable[[], object], n: int) -> float:
     return best
 
 
-def on_vm(vm, path: Path, n: int) -> tuple[float, float, int]:
+def on_vm(vm: Vm, path: Path, n: int) -> tuple[float, float, int]:
     """(us per invoke, us to load, bytes of heap the loaded model and its operators' code take)."""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "bench.py"
         script.write_text(ON_VM)
         done = run(
-            [*vm.argv, "-X", "heapsize=4M", str(script), str(path), str(n)],
+            [*vm.argv, "-X", "heapsize=4M", str(script), str(path), str(n), str(ROUNDS)],
             capture_output=True,
             text=True,
             check=True,
