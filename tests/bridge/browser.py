@@ -1,7 +1,7 @@
 """Headless Chromium for tests, through its debugging protocol.
 
-    dump_dom(url, selector)        the page's HTML once `selector` matches
-    screenshot(url, path, size)    a PNG of the page
+dump_dom(url, selector)        the page's HTML once `selector` matches
+screenshot(url, path, size)    a PNG of the page
 """
 
 import base64

@@ -1,10 +1,11 @@
-// One small live chart: case, ambient, forecast with the fan off, limit, and when the fan ran.
+// One small live chart: case, forecast with the fan off, limit, and when the fan ran.
+// Ambient stays off it: it would flatten the few kelvin around the limit that matter.
 
 const WINDOW_S = 600;
+const LEAST_S = 240;
 const MAX_POINTS = 900;
 const HORIZON_S = 60;
-const HEIGHT = 214;
-const COLOURS = ["case", "ambient", "warm", "limit", "running", "muted", "line"];
+const COLOURS = ["case", "warm", "limit", "running", "muted", "line"];
 
 const palette = () => {
   const style = getComputedStyle(document.documentElement);
@@ -40,10 +41,10 @@ export class Chart {
     this.drawn = true;
     requestAnimationFrame(() => {
       this.drawn = false;
-      if (this.node.clientWidth < 40) return;
-      if (!this.plot) this.build();
-      const width = this.node.clientWidth - 14;
-      if (this.plot.width !== width) this.plot.setSize({ width, height: HEIGHT });
+      const { clientWidth: width, clientHeight: height } = this.node;
+      if (width < 40) return;
+      if (!this.plot) this.build(width, height);
+      if (this.plot.width !== width || this.plot.height !== height) this.plot.setSize({ width, height });
       this.plot.setData(this.data());
     });
   }
@@ -62,31 +63,31 @@ export class Chart {
     const rows = new Map();
     const row = (at) => {
       const key = Math.round(at);
-      if (!rows.has(key)) rows.set(key, [key, null, null, null, null, null]);
+      if (!rows.has(key)) rows.set(key, [key, null, null, null, null]);
       return rows.get(key);
     };
-    for (const [at, caseMc, ambientMc, offMc, , fan] of points) {
+    for (const [at, caseMc, , offMc, , fan] of points) {
       const now = row(at);
       now[1] = celsius(caseMc);
-      now[2] = celsius(ambientMc);
-      now[5] = fan;
-      row(at + HORIZON_S)[3] = celsius(offMc);
+      now[4] = fan;
+      row(at + HORIZON_S)[2] = celsius(offMc);
     }
+    row(newest + HORIZON_S - LEAST_S);
     const sorted = [...rows.values()].sort((a, b) => a[0] - b[0]);
-    for (const each of sorted) each[4] = celsius(this.limit);
-    return [0, 1, 2, 3, 4, 5].map((column) => sorted.map((each) => each[column]));
+    for (const each of sorted) each[3] = celsius(this.limit);
+    return [0, 1, 2, 3, 4].map((column) => sorted.map((each) => each[column]));
   }
 
-  build() {
+  build(width, height) {
     const colour = palette();
     const axis = { stroke: colour.muted, grid: { stroke: colour.line, width: 1 }, ticks: { show: false }, font: "12px system-ui" };
     const series = (stroke, extra) => ({ stroke, width: 2, points: { show: false }, spanGaps: true, ...extra });
     this.plot = new uPlot({
-      width: this.node.clientWidth - 14,
-      height: HEIGHT,
+      width,
+      height,
       legend: { show: false },
       cursor: { show: false },
-      scales: { x: { time: true }, y: { range: (_, low, high) => (low === null ? [20, 50] : [Math.floor(low - 1), Math.ceil(high + 1)]) }, fan: { range: [0, 1] } },
+      scales: { x: { time: true }, y: { range: (_, low, high) => (low === null ? [20, 50] : [Math.floor(low - 0.5), Math.ceil(high + 0.5)]) }, fan: { range: [0, 1] } },
       axes: [
         { ...axis, space: 90, values: [[3600, "{HH}:{mm}"], [60, "{HH}:{mm}"], [1, "{HH}:{mm}:{ss}"]] },
         { ...axis, size: 46, space: 34, values: (_, ticks) => ticks.map((tick) => `${tick}°`) },
@@ -94,7 +95,6 @@ export class Chart {
       series: [
         {},
         series(colour.case, { width: 3 }),
-        series(colour.ambient, { width: 1.5 }),
         series(colour.warm, { width: 2, dash: [2, 4] }),
         series(colour.limit, { width: 1.5, dash: [7, 5] }),
         { scale: "fan", show: false },
@@ -105,7 +105,7 @@ export class Chart {
 }
 
 function shadeFan(plot, colour) {
-  const [times, fan] = [plot.data[0], plot.data[5]];
+  const [times, fan] = [plot.data[0], plot.data[4]];
   const { left, top, width, height } = plot.bbox;
   plot.ctx.save();
   plot.ctx.beginPath();

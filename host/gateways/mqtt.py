@@ -1,0 +1,278 @@
+"""The MQTT gateway: status and state retained, records from the store at least once, commands in.
+
+Store and forward: a cursor in the store names the last record the broker confirmed (QoS 1). While
+the broker is away records wait in the store, and are delivered from the cursor afterwards. Retained
+messages are published anew after every connect, because a broker may have lost them.
+"""
+
+import asyncio
+import json
+import logging
+import ssl
+from typing import Any
+
+import aiomqtt
+
+from host.bridge.backoff import Backoff
+from host.bridge.config import BrokerConfig
+from host.bridge.core import Core
+from host.bridge.errors import StoreBusy
+from host.bridge.hub import BoardChanged, Reading, Resync, Stored, Subscription
+from host.bridge.logs import event
+from host.bridge.registry import Board
+from host.bridge.store import Record
+from host.gateways import payloads
+from host.gateways.embedded_broker import EmbeddedBroker
+from host.gateways.home_assistant import config_topic, discovery
+from host.gateways.topics import HA_STATUS, Topics
+
+LOG = logging.getLogger("fanwise.mqtt")
+
+QOS = 1
+KEEPALIVE_S = 20
+TIMEOUT_S = 10
+DELIVERED_AT_ONCE = 20
+MAX_COMMAND_BYTES = 2048
+MAX_INCOMING = 100
+STATE_EVERY_S = 1.0
+GOODBYE_S = 0.8
+
+
+class MqttGateway:
+    name = "mqtt"
+
+    def __init__(self, core: Core, config: BrokerConfig) -> None:
+        self._core = core
+        self._config = config
+        self._port = config.port
+        self._topics = Topics(core.site)
+        self._cursor_name = f"mqtt:{core.site}"
+        self._embedded = EmbeddedBroker(config.port) if config.embedded else None
+        self._tls = _tls(config)
+        self._client: aiomqtt.Client | None = None
+        self._stopping = False
+        self._wake = asyncio.Event()
+        self._dirty: set[str] = set()
+        self._said: dict[str, str] = {}
+
+    async def start(self) -> None:
+        """Raises PortInUse, StartError."""
+        if self._embedded:
+            self._port = await self._embedded.start()
+
+    async def run(self) -> None:
+        backoff = Backoff(0.5, 30.0)
+        where = f"{self._config.host}:{self._port}"
+        told = False
+        while True:
+            try:
+                async with self._connect() as client:
+                    event(LOG, logging.INFO, "connected", broker=where)
+                    backoff.reset()
+                    told = False
+                    await self._session(client)
+            except (aiomqtt.MqttError, OSError, ExceptionGroup) as error:
+                if not told and not self._stopping:
+                    reason = _first(error)
+                    event(LOG, logging.WARNING, "broker not reachable", broker=where, reason=reason)
+                    told = True
+            await asyncio.sleep(backoff.delay_s())
+
+    async def stop(self) -> None:
+        """Say goodbye on a living connection: boards and bridge `offline`, retained."""
+        self._stopping = True
+        client = self._client
+        if client:
+            try:
+                async with asyncio.timeout(GOODBYE_S):
+                    for device in self._core.registry.boards:
+                        await self._status(client, device, "offline")
+                    await self._publish(client, self._topics.bridge_status, "offline", True)
+            except (aiomqtt.MqttError, TimeoutError):
+                pass  # the last will says `lost` instead
+        if self._embedded:
+            await asyncio.sleep(0.05)
+            await self._embedded.stop()
+
+    def _connect(self) -> aiomqtt.Client:
+        config = self._config
+        will = aiomqtt.Will(self._topics.bridge_status, "lost", QOS, True)
+        client = aiomqtt.Client(
+            config.host,
+            self._port,
+            username=config.username,
+            password=config.password,
+            protocol=aiomqtt.ProtocolVersion.V311,
+            identifier=f"fanwise-{self._core.site}-bridge",
+            clean_session=True,
+            will=will,
+            keepalive=KEEPALIVE_S,
+            timeout=TIMEOUT_S,
+            tls_context=self._tls,
+            max_queued_incoming_messages=MAX_INCOMING,
+        )
+        client.pending_calls_threshold = 2 * DELIVERED_AT_ONCE
+        return client
+
+    async def _session(self, client: aiomqtt.Client) -> None:
+        """Everything on one connection; ends with the connection."""
+        with self._core.hub.subscribe() as subscription:
+            self._said.clear()
+            self._dirty.clear()
+            await client.subscribe(self._topics.commands, QOS)
+            await client.subscribe(HA_STATUS, QOS)
+            await self._publish(client, self._topics.bridge_status, "online", True)
+            await self._announce_all(client)
+            self._client = client
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._watch(client, subscription))
+                    tasks.create_task(self._states(client))
+                    tasks.create_task(self._deliver(client))
+                    tasks.create_task(self._listen(client, tasks))
+            finally:
+                self._client = None
+
+    # -- retained ------------------------------------------------------------------------------------
+
+    async def _announce_all(self, client: aiomqtt.Client) -> None:
+        for board in list(self._core.registry.boards.values()):
+            await self._announce(client, board)
+            await self._state(client, board)
+            if board.decision:
+                await self._explain(client, board.decision)
+
+    async def _announce(self, client: aiomqtt.Client, board: Board) -> None:
+        """Status, birth and discovery, each only if it changed on this connection."""
+        if self._stopping:
+            return
+        await self._status(client, board.device, board.status.value)
+        if not board.hello:
+            return
+        payload = discovery(self._topics, board)
+        site, prefix = self._core.site, self._config.discovery_prefix
+        await self._retain(client, self._topics.device(board.device, "birth"), board.hello)
+        await self._retain(client, config_topic(prefix, site, board.device), payload)
+
+    async def _status(self, client: aiomqtt.Client, device: str, status: str) -> None:
+        await self._retain(client, self._topics.device(device, "status"), status)
+
+    async def _state(self, client: aiomqtt.Client, board: Board) -> None:
+        if board.tel:
+            topic = self._topics.device(board.device, "state")
+            await self._retain(client, topic, payloads.state(board))
+
+    async def _explain(self, client: aiomqtt.Client, record: Record) -> None:
+        payload = payloads.explanation(record)
+        if payload:
+            await self._retain(client, self._topics.device(record.device, "explanation"), payload)
+
+    async def _retain(self, client: aiomqtt.Client, topic: str, payload: Any) -> None:
+        text = payload if isinstance(payload, str) else _json(payload)
+        if self._said.get(topic) != text:
+            await self._publish(client, topic, text, True)
+            self._said[topic] = text
+
+    async def _publish(self, client: aiomqtt.Client, topic: str, text: str, retain: bool) -> None:
+        """Returns once the broker confirmed it."""
+        await client.publish(topic, text.encode(), QOS, retain, timeout=TIMEOUT_S)
+
+    # -- from the hub and the store ------------------------------------------------------------------
+
+    async def _watch(self, client: aiomqtt.Client, subscription: Subscription) -> None:
+        self._wake.set()
+        while True:
+            match await subscription.get():
+                case Reading(device):
+                    self._dirty.add(device)
+                case Stored(record):
+                    self._wake.set()
+                    self._dirty.add(record.device)
+                case BoardChanged(device):
+                    await self._announce(client, self._core.registry.boards[device])
+                case Resync():
+                    self._wake.set()
+                    await self._announce_all(client)
+
+    async def _states(self, client: aiomqtt.Client) -> None:
+        """Latest wins: at most one state per board and second, however slow the broker is."""
+        while True:
+            await asyncio.sleep(STATE_EVERY_S)
+            dirty, self._dirty = self._dirty, set()
+            for device in dirty:
+                await self._state(client, self._core.registry.boards[device])
+
+    async def _deliver(self, client: aiomqtt.Client) -> None:
+        """Records behind the cursor, in order; the cursor moves when the broker has them."""
+        core = self._core
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                cursor = await core.writer.call(core.store.cursor, self._cursor_name)
+                while batch := await core.writer.call(core.store.after, cursor, DELIVERED_AT_ONCE):
+                    await asyncio.gather(*(self._event(client, record) for record in batch))
+                    cursor = batch[-1].id
+                    await core.writer.call(core.store.set_cursor, self._cursor_name, cursor)
+                    await self._explain_newest(client, batch)
+            except StoreBusy:
+                await asyncio.sleep(1.0)  # delivered again from the old cursor: at least once
+                self._wake.set()
+
+    async def _event(self, client: aiomqtt.Client, record: Record) -> None:
+        name = "event/decision" if record.kind == "dec" else "event/alarm"
+        text = _json({**record.body, "dev": record.device})
+        await self._publish(client, self._topics.device(record.device, name), text, False)
+
+    async def _explain_newest(self, client: aiomqtt.Client, batch: list[Record]) -> None:
+        newest = {r.device: r for r in batch if r.body.get("phi")}
+        for record in newest.values():
+            await self._explain(client, record)
+
+    # -- commands --------------------------------------------------------------------------------------
+
+    async def _listen(self, client: aiomqtt.Client, tasks: asyncio.TaskGroup) -> None:
+        async for message in client.messages:
+            topic = message.topic.value
+            payload = message.payload if isinstance(message.payload, bytes) else b""
+            if topic == HA_STATUS:
+                if payload == b"online" and not message.retain:
+                    # Home Assistant started anew and asks for everything again.
+                    self._said.clear()
+                    await self._announce_all(client)
+                continue
+            device = self._topics.commanded(topic)
+            # A retained request would be carried out again at every connect.
+            if device in self._core.registry.boards and not message.retain:
+                tasks.create_task(self._command(client, str(device), payload))
+
+    async def _command(self, client: aiomqtt.Client, device: str, payload: bytes) -> None:
+        answer: dict[str, Any]
+        try:
+            asked = json.loads(payload) if len(payload) <= MAX_COMMAND_BYTES else None
+        except (ValueError, RecursionError):
+            asked = None
+        if isinstance(asked, dict):
+            name, args, txn = asked.get("name"), asked.get("args"), asked.get("id")
+            answer = await self._core.commands.request(device, name, args, "mqtt", txn)
+        else:
+            answer = {"id": None, "ok": False, "msg": 'expected {"id":..., "name":..., "args":{}}'}
+        topic = self._topics.device(device, "rsp")
+        await self._publish(client, topic, _json(answer), False)
+
+
+def _tls(config: BrokerConfig) -> ssl.SSLContext | None:
+    if not config.tls:
+        return None
+    return ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file else None)
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first cause in a group of errors."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
