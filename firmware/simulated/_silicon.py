@@ -27,7 +27,7 @@ def run(flash):
         _plain()
         return
     raw = _device.run(_bus.reply[_bus.HEADER + 1])
-    sys.stdout.write("MPY: soft reboot\r\n")
+    print("MPY: soft reboot")
     sys.exit(65 if raw else 64)
 
 

@@ -81,4 +81,4 @@ def test_errors(firmware, tmp_path, change, message):
 def test_the_compiled_firmware_runs_on_the_board(rig, firmware):
     board = rig.board(name="b")
     build_flash(board.flash, firmware)
-    assert "relay agent/action/relay.py" in rig.until("main", name="b")
+    assert "relay agent/action/relay.mpy" in rig.until("main", name="b")

@@ -68,5 +68,6 @@ def test_mount_run_and_reset(remote, tmp_path):
     script.write_text("import time\ntime.sleep(0.2)\nprint('ran', time.ticks_ms() > 200)")
     assert "ran True" in remote("run", str(script))
     remote("reset")
+    remote.rig.simulation.run_for(1.5)  # a board that boots hears nothing
     assert remote("eval", "1+1") == "2\n"
     assert sum(remote.board.resets.values()) >= 3
