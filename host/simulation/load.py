@@ -41,6 +41,8 @@ class HeatLoad:
         self._from = self._to
         self._to = draw.random()
         self._kind = draw.choices(("step", "ramp", "pulses"), (5, 3, 2))[0]
+        if self._kind == "pulses":
+            self._to = min(1.0, max(0.0, self._from + draw.uniform(-0.35, 0.35)))
         low_s, high_s = {"step": (120, 600), "ramp": (60, 300), "pulses": (180, 480)}[self._kind]
         self._end_s = self._start_s + draw.uniform(low_s, high_s)
         self._period_s = draw.choice((40.0, 60.0, 90.0))

@@ -37,7 +37,7 @@ CLOG_TIME_S = 600.0
 CLOG_FLOW_LOSS = 0.9
 CLOG_RPM_GAIN = 0.06
 """A blower with a shut filter moves less air and turns a little faster."""
-OVERLOAD_FACTOR = 1.8
+OVERLOAD_FACTOR = 2.2
 SUPPLY_MAX_A = 3.0
 
 
