@@ -1,0 +1,1 @@
+"""Explanations on the host: recomputed, checked, put into words and pictures."""
