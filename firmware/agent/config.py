@@ -105,18 +105,12 @@ class Config:
                     problems.append("sensors.%s.%s: pin %d is %s" % (role, key, pin, used[pin]))
                 used[pin] = "sensors.%s.%s" % (role, key)
 
-    def limit_ok(self, limit_mc: int) -> bool:
-        """Whether a limit may be set by command."""
-        low, high = limit_bounds(self.trip_mc)
-        return low <= limit_mc <= high
-
-
-def limit_bounds(trip_mc: int) -> tuple:
-    """Lowest and highest limit under a trip point."""
-    for key, low, high, _ in INTEGERS:
-        if key == "limit_mc":
-            return low, min(high, trip_mc - TRIP_ABOVE_LIMIT_MK)
-    raise KeyError("limit_mc")
+    def limit_bounds(self) -> tuple:
+        """Lowest and highest limit_mc that may be set by command."""
+        for key, low, high, _ in INTEGERS:
+            if key == "limit_mc":
+                return low, min(high, self.trip_mc - TRIP_ABOVE_LIMIT_MK)
+        raise KeyError("limit_mc")
 
 
 def load(path: str = PATH) -> Config:
@@ -129,6 +123,35 @@ def load(path: str = PATH) -> Config:
     except (ValueError, RuntimeError):
         raise ConfigError(["%s is not JSON: deploy the settings again" % path])
     return Config(raw)
+
+
+class Fallback:
+    """Settings for a board whose own cannot be used: no sensor, so the fan runs, and it says why.
+
+    Name and relay are taken from `path` where they are whole; `relay` is {} otherwise.
+    """
+
+    def __init__(self, path: str = PATH):
+        try:
+            with open(path) as file:
+                raw = json.load(file)
+        except (OSError, ValueError, RuntimeError):
+            raw = None
+        if not isinstance(raw, dict):
+            raw = {}
+        for key, _, _, default in INTEGERS:
+            setattr(self, key, default)
+        for key in NAMES:
+            problems: list = []
+            name = _name(raw, key, problems)
+            setattr(self, key, "unconfigured" if problems else name)
+        problems = []
+        relay = _relay(raw.get("relay"), problems)
+        self.relay = {} if problems else relay
+        self.sensors: dict = {}
+
+    def limit_bounds(self) -> tuple:
+        return Config.limit_bounds(self)  # type: ignore[arg-type]
 
 
 def _name(raw, key, problems):

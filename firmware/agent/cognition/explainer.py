@@ -38,6 +38,10 @@ class Explainer:
         self._row = row
         self._stored = self._baseline = self._step = 0
 
+    def stop(self) -> None:
+        """Gives up what is under way."""
+        self._subject = None
+
     def work(self, evaluations: int):
         """Does at most that many; returns the phi block (docs/decision-record.md) and the
         contributions [(name, value in unit)] once done, None before.

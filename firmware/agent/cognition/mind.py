@@ -1,4 +1,4 @@
-"""From readings to forecasts and a score: holds the feature window and whatever models there are."""
+"""From readings to forecasts and a score: the feature window and whatever models there are."""
 
 from .features import FeatureWindow
 

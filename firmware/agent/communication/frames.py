@@ -79,10 +79,12 @@ class Decoder:
     """Cuts a byte stream into frames and text, however it is chopped up, damaged or mixed.
 
     max_json: longest JSON text accepted; it also bounds the bytes held back between calls.
+    parse: False for who only counts frames: the object is then None, and the JSON not looked into.
     """
 
-    def __init__(self, max_json: int = MAX_JSON):
+    def __init__(self, max_json: int = MAX_JSON, parse: bool = True):
         self._max_json = max_json
+        self._parse = parse
         self._held = b""
         self._line_break = False  # a frame just ended: its line break is not text
 
@@ -112,8 +114,8 @@ class Decoder:
             if end > size:
                 break
             text = buf[buf.find(b"{", at) : end]
-            obj = _parse(text)
-            if obj is None:
+            obj = _parse(text) if self._parse else None
+            if obj is None and self._parse:
                 search = at + 1
                 continue
             if at > start:

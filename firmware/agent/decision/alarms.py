@@ -1,5 +1,7 @@
 """Alarms: raised after a cause has held long enough, cleared after its absence has."""
 
+from .policy import celsius
+
 ANOMALY = "anomaly"
 SENSOR = "sensor"
 OVERTEMP = "overtemp"
@@ -47,3 +49,83 @@ def fan_fault(fan_on, rpm) -> str:
     if not fan_on and rpm >= FAN_STILL_RPM:
         return "the fan is off but turns at %d rpm" % rpm
     return ""
+
+
+SENSOR_PATIENCE_S = 5
+FAN_CLEAR_S = 3
+RESTART_CLEAR_MS = 60000
+
+
+class Alarms:
+    """All alarms of a board, judged once per period.
+
+    tell: called as tell(kind, raised, why, value, of) when one is raised or cleared; `of` names the
+    sensor of a sensor alarm, else None.
+    """
+
+    def __init__(self, tell, fitted, period_ms: int, anomaly_hold: int, restarted: bool):
+        self._tell = tell
+        self._sensors = []
+        for channel in fitted:
+            hold = SENSOR_PATIENCE_S * 1000 // period_ms + 1
+            self._sensors.append((channel, Alarm(SENSOR, channel.name, hold)))
+        self._anomaly = Alarm(ANOMALY, "", anomaly_hold)
+        self._overtemp = Alarm(OVERTEMP, "", 1)
+        hold = FAN_PATIENCE_S * 1000 // period_ms + 1
+        self._fan = Alarm(FAN, "", hold, max(1, FAN_CLEAR_S * 1000 // period_ms))
+        self._restart = Alarm(RESTART, "", 1)
+        self._restarted = restarted
+
+    @property
+    def anomaly(self) -> bool:
+        """Whether the anomaly alarm is raised."""
+        return self._anomaly.active
+
+    def judge_anomaly(self, score, threshold) -> None:
+        """Before the decision, which depends on it. A score that is not known says nothing."""
+        if score is None:
+            return
+        above = score > threshold
+        if self._anomaly.judge(above):
+            words = (
+                "Anomaly because the readings are unlike normal operation"
+                if above
+                else ("Anomaly over because the readings are like normal operation again")
+            )
+            why = "%s: score %d, threshold %d" % (words, score, threshold)
+            self._tell(ANOMALY, above, why, score, None)
+
+    def judge(self, case_mc, trip_mc, fan_on, rpm, now_ms: int) -> None:
+        """After the relay was set."""
+        for channel, one in self._sensors:
+            if one.judge(channel.value is None):
+                self._tell_sensor(channel, one.active, now_ms)
+        if case_mc is not None and self._overtemp.judge(case_mc >= trip_mc):
+            words = "at or above" if self._overtemp.active else "below"
+            why = "Overtemperature%s because the case is at %s, %s the trip point %s" % (
+                "" if self._overtemp.active else " over",
+                celsius(case_mc),
+                words,
+                celsius(trip_mc),
+            )
+            self._tell(OVERTEMP, self._overtemp.active, why, case_mc, None)
+        if rpm is not None:
+            fault = fan_fault(fan_on, rpm)
+            if self._fan.judge(fault):
+                why = "Fan fault because " + fault if fault else "Fan well because it obeys again"
+                self._tell(FAN, self._fan.active, why, rpm, None)
+        if self._restarted and self._restart.judge(now_ms < RESTART_CLEAR_MS):
+            raised = self._restart.active
+            why = (
+                "Restart because the watchdog found the program hung or failing"
+                if raised
+                else ("Restart over because the program has run well for a minute")
+            )
+            self._tell(RESTART, raised, why, now_ms, None)
+
+    def _tell_sensor(self, channel, raised, now_ms):
+        if raised:
+            why = "Sensor %s lost because %s" % (channel.name, channel.reason)
+        else:
+            why = "Sensor %s back because it gives readings again" % channel.name
+        self._tell(SENSOR, raised, why, channel.bad_ms(now_ms) // 1000, channel.name)

@@ -1,0 +1,126 @@
+"""How the board is doing: boot and crash counters on flash, and figures about the loop."""
+
+import binascii
+import os
+
+STATE = "/state"
+PATH = STATE + "/boot"
+SAFE_AFTER = 3  # failed boots in a row
+GOOD_MS = 60000
+_FIRST_STEP = 1000
+_TOP = 1 << 29
+
+
+class BootState:
+    """`boot`: number of this boot. `fails`: boots in a row, this one included, that did not get
+    to a good minute. `crashes`: exceptions that ended the program, ever.
+
+    The file holds "boot fails crashes crc32" and is replaced by renaming, so a power cut leaves the
+    old or the new one. Where there is none that is whole, boots are counted on from a random
+    thousand: (boot, seq) names a durable frame for ever, so numbers must not come back.
+    """
+
+    def __init__(self, path: str = PATH):
+        self._path = path
+        found = _read(path) or _read(path + ".new")
+        self.lost = found is None
+        self.boot, self.fails, self.crashes = found or (_random_thousand(), 0, 0)
+
+    def begin(self) -> None:
+        """Counts this boot, as failed until it proves good."""
+        self.boot = self.boot + 1 if self.boot < _TOP else 1
+        self.fails += 1
+        self.save()
+
+    @property
+    def safe_mode(self) -> bool:
+        """Whether so many boots failed before this one that it must not try everything again."""
+        return self.fails > SAFE_AFTER
+
+    def good(self) -> None:
+        """This boot is not a failed one: it was healthy for a while, or ends in an orderly way."""
+        if self.fails:
+            self.fails = 0
+            self.save()
+
+    def excuse(self) -> None:
+        """This boot ends in an orderly way before it proved good: it counts neither way."""
+        if self.fails:
+            self.fails -= 1
+            self.save()
+
+    def crashed(self) -> None:
+        self.crashes += 1
+        self.save()
+
+    def save(self) -> None:
+        """Writes the file. A flash that cannot be written must not stop the fan: errors pass."""
+        text = "%d %d %d" % (self.boot, self.fails, self.crashes)
+        line = "%s %08x\n" % (text, binascii.crc32(text.encode()) & 0xFFFFFFFF)
+        try:
+            _make_parent(self._path)
+            with open(self._path + ".new", "w") as file:
+                file.write(line)
+            os.rename(self._path + ".new", self._path)
+        except OSError:
+            pass
+
+
+def _make_parent(path):
+    try:
+        os.mkdir(path[: path.rfind("/")])
+    except OSError:
+        pass
+
+
+def _read(path):
+    try:
+        with open(path, "rb") as file:
+            line = file.read(80)
+        text, crc = str(line, "utf-8").strip().rsplit(" ", 1)
+        if int(crc, 16) != binascii.crc32(text.encode()) & 0xFFFFFFFF:
+            return None
+        boot, fails, crashes = [int(part) for part in text.split(" ")]
+    except (OSError, ValueError):
+        return None
+    return boot, fails, crashes
+
+
+def _random_thousand():
+    noise = os.urandom(3)
+    thousand = (noise[0] | noise[1] << 8 | noise[2] << 16) % 99999
+    return (1 + thousand) * _FIRST_STEP
+
+
+class Health:
+    """What the health frame tells: free heap, worst loop time, errors, late periods."""
+
+    def __init__(self):
+        self.free = 0
+        self.min_free = None
+        self.worst_ms = 0
+        self.errors = 0
+        self.last_error = ""
+        self.late = 0
+
+    def heap(self, free: int) -> None:
+        """The heap right after a collection."""
+        self.free = free
+        if self.min_free is None or free < self.min_free:
+            self.min_free = free
+
+    def period(self, ms: int) -> None:
+        """How long a period's work took."""
+        if ms > self.worst_ms:
+            self.worst_ms = ms
+
+    def error(self, error, where: str) -> None:
+        """An exception that was caught."""
+        self.errors += 1
+        self.last_error = "%s: %s: %s" % (where, type(error).__name__, error)
+
+    def take_worst_ms(self) -> int:
+        """The worst since the last call."""
+        worst = self.worst_ms
+        self.worst_ms = 0
+        return worst
