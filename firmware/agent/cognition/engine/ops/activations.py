@@ -13,7 +13,7 @@ from ..fixed_point import (
     rounding_divide,
     tanh,
 )
-from ..float32 import FLOAT_BITS, quotient, ratio
+from ..float32 import DOUBLE_BITS, quotient, ratio
 from .lookup import Lookup, clamp
 
 
@@ -26,7 +26,7 @@ def prepare(context, op):
 
 
 def _relu(op, source, target):
-    multiplier, shift = quantize_multiplier(ratio(source.scale(), target.scale(), FLOAT_BITS))
+    multiplier, shift = quantize_multiplier(ratio(source.scale(), target.scale(), DOUBLE_BITS))
     if shift > 30:
         op.refuse("output scale is too small for the input scale")
     zero_in, zero_out = source.zero_point(), target.zero_point()

@@ -13,7 +13,7 @@ load.
 from array import array
 
 from .. import schema
-from ..float32 import DOUBLE_BITS, FLOAT_BITS, from_bits, product, ratio, rounded
+from ..float32 import DOUBLE_BITS, from_bits, product, ratio
 from ..views import as_int8
 
 # requantize() is exact while the accumulator, shifted left where the multiplier asks for it, stays
@@ -54,20 +54,14 @@ def prepare(context, op):
 
 
 def _multipliers(op, weights, bias):
-    """(multiplier, shift) for every weight scale, with C's own roundings.
-
-    Per channel the product of the scales is taken in double; per tensor it is taken in float.
-    """
+    """(multiplier, shift) for every weight scale, with C's own roundings, all in double."""
     from ..fixed_point import quantize_multiplier
 
     source, target = op.inputs[0].scale(), op.outputs[0].scale()
-    if weights.scales > 1:
-        products = [product(source, weights.scale(c), DOUBLE_BITS) for c in range(weights.scales)]
-    else:
-        exact = product(source, weights.scale(), DOUBLE_BITS)
-        if bias:
-            _check_bias_scale(op, exact, bias, target)
-        products = [rounded(exact[0], exact[1], FLOAT_BITS)]
+    channels = range(weights.scales or 1)
+    products = [product(source, weights.scale(c), DOUBLE_BITS) for c in channels]
+    if bias and weights.scales == 1:
+        _check_bias_scale(op, products[0], bias, target)
     result = [quantize_multiplier(ratio(p, target, DOUBLE_BITS)) for p in products]
     if max(shift for _, shift in result) > 30:
         op.refuse("output scale is too small for its input and weight scales")
