@@ -13,14 +13,15 @@ except ImportError:
     _device = None
 
 
-def run(flash):
+def run(flash, silicon=None):
     os.umount("/")
     os.mount(os.VfsPosix(flash), "/")
     os.chdir("/")
     if _device:
         sys.path[:] = ["", ".frozen", "/lib"]
     else:
-        sys.path.insert(1, "/lib")
+        os.mount(os.VfsPosix(silicon), "/.silicon")
+        sys.path[:] = ["", "/lib", "/.silicon", ".frozen"]
     sys.modules["utime"] = time
     _bus.call(_bus.HELLO)
     if _device is None:
@@ -40,7 +41,8 @@ def _plain():
             continue
         try:
             with open("/" + name) as file:
-                exec(file.read(), {"__name__": "__main__"})
+                code = compile(file.read(), name, "exec")
+            exec(code, {"__name__": "__main__"})
         except Exception as error:
             sys.print_exception(error)
             if name == "boot.py":

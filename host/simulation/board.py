@@ -23,6 +23,7 @@ from host.simulation.wiring import Wiring, wire
 
 EXIT_SOFT_RESET = (0, 64)
 EXIT_SOFT_RESET_RAW = 65
+FAILED_STARTS_MAX = 5
 BOOT_US = 300_000  # from reset until MicroPython runs: ROM and second-stage loader
 
 
@@ -100,6 +101,7 @@ class SimulatedBoard:
         self._cause = Cause.POWER_ON
         self._raw = False
         self._seq = 0
+        self._failed_starts = 0
         self._boot_us = 0
         self._watchdog_ms: int | None = None
         self._rtc_offset_s = 0
@@ -233,6 +235,7 @@ class SimulatedBoard:
 
     def hello(self) -> bytes:
         """Reset cause, whether the REPL was raw before a soft reset, the unique id."""
+        self._failed_starts = 0
         unique = b"\x02" + hashlib.sha256(self.name.encode()).digest()[:5]
         return bytes([self._cause, self._raw]) + unique
 
@@ -268,7 +271,9 @@ class SimulatedBoard:
 
     def _begin(self) -> None:
         if self._cause in CHATTER:
-            self.serial.say(b"ets Jul 29 2019 12:21:46\r\n\r\n" + CHATTER[self._cause].encode() + b"\r\n")
+            self.serial.say(
+                b"ets Jul 29 2019 12:21:46\r\n\r\n" + CHATTER[self._cause].encode() + b"\r\n"
+            )
         terminal = self.serial.new_terminal()
         self._process = VmProcess(self.vm, self.flash, self.heap_kb, terminal)
         self._watch(self._process.bus.fileno(), self.from_bus)
@@ -295,6 +300,12 @@ class SimulatedBoard:
             self._begin()
             return
         self.crashes += 1
+        self._failed_starts += self.state is State.BOOTING
+        if self._failed_starts >= FAILED_STARTS_MAX:
+            raise BoardError(
+                f"board {self.name}: its VM does not start (exit {code}, {FAILED_STARTS_MAX}"
+                " times in a row); check it with: python -m host.simulation.vm"
+            )
         self.watchdog_us = self._watchdog_ms = None
         self._enter_reset(Cause.HARD)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import tempfile
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from host.simulation.errors import FlashError
 from host.simulation.vm.build import SILICON, mpy_cross
+from host.simulation.vm.cache import CACHE, content_hash, locked, under_construction
 
 AS_THEY_ARE = ("boot.py", "main.py")
 PACKAGE = "agent"
@@ -98,10 +98,8 @@ def _write(path: Path, content: bytes) -> bool:
 
 def silicon() -> Path:
     """A folder with the stand-ins as .mpy, for VMs that do not have them frozen in."""
-    from host.simulation.vm.cache import CACHE, content_hash, locked, under_construction
-
     sources = sorted(SILICON.glob("*.py"))
-    folder = CACHE / f"silicon-{hashlib.sha256(content_hash(sources).encode()).hexdigest()[:16]}"
+    folder = CACHE / f"silicon-{content_hash(sources)}"
     with locked(CACHE):
         if not folder.is_dir():
             with under_construction(folder) as temporary:

@@ -12,10 +12,11 @@ import time
 from pathlib import Path
 
 from host.simulation.errors import BoardError
+from host.simulation.filesystem import silicon
 from host.simulation.vm import Vm
 
 LAUNCH = Path(__file__).with_name("launch.py")
-RUN = "__import__('_silicon').run({flash!r})"
+RUN = "__import__('_silicon').run({!r}, {!r})"
 
 
 class VmProcess:
@@ -26,9 +27,14 @@ class VmProcess:
         host.setblocking(False)
         # "w" scales the heap with the word size: what fits a 32-bit chip fits a 64-bit VM about as
         # well.
-        command = [*vm.argv, "-X", f"heapsize={heap_kb}wK", "-c", RUN.format(flash=str(flash))]
-        if not vm.raw_repl:
-            command[-2:-2] = ["-i"]
+        command = [*vm.argv, "-X", f"heapsize={heap_kb}wK"]
+        environment = {"PATH": os.defpath, "TERM": "dumb"}
+        if vm.raw_repl:
+            command += ["-c", RUN.format(str(flash), None)]
+        else:
+            stand_ins = str(silicon())
+            command += ["-i", "-c", RUN.format(str(flash), stand_ins)]
+            environment["MICROPYPATH"] = stand_ins
         try:
             self._process = subprocess.Popen(
                 [
@@ -46,7 +52,7 @@ class VmProcess:
                 pass_fds=(board.fileno(),),
                 start_new_session=True,
                 cwd=flash,
-                env=_environment(vm),
+                env=environment,
             )
         except OSError as error:
             host.close()
@@ -88,12 +94,3 @@ class VmProcess:
         except OSError:
             return False
         return stat.rpartition(")")[2].split()[0] == "S"
-
-
-def _environment(vm: Vm) -> dict[str, str]:
-    environment = {"PATH": os.defpath, "TERM": "dumb"}
-    if not vm.raw_repl:
-        from host.simulation.filesystem import silicon
-
-        environment["MICROPYPATH"] = f"/.silicon:{silicon()}"
-    return environment

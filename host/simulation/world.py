@@ -24,7 +24,6 @@ T = TypeVar("T")
 TICK_US = 100_000
 GRACE_S = 0.25
 LOOK_S = 0.004
-BOOT_S = 15.0
 ABSENT_SPEED = (
     20.0  # while a board computes beyond its grace, even a free-running clock goes no faster
 )

@@ -42,7 +42,7 @@ def os_release() -> dict[str, str]:
 
 
 def own_entries(etc: Path, codename: str) -> list[dict[str, str]]:
-    """The machine's apt sources for its own release: dicts with URIs and, where given, Signed-By."""
+    """The machine's apt sources for its own release: URIs and, where given, Signed-By."""
     entries = []
     for path in sorted((etc / "sources.list.d").glob("*.sources")):
         for block in path.read_text(errors="replace").split("\n\n"):

@@ -94,8 +94,8 @@ def describe(vm: Vm) -> list[str]:
         )
     else:
         lines.append(
-            "Memory: 64-bit objects take about twice the bytes they take on a chip; boards get twice"
-            " the heap, so what fits here about fits there, but byte figures do not carry over."
+            "Memory: 64-bit objects take about twice the bytes they take on a chip; boards get"
+            " twice the heap, so what fits here about fits there; byte figures do not carry over."
         )
     if vm.note:
         lines.append(f"Note: {vm.note}.")

@@ -34,7 +34,7 @@ def ensure_vm(progress: Progress | None = None, *, cache_folder: Path | None = N
         return probe((path,), f"named by {VARIABLE}")
     folder = cache_folder or cache.CACHE
     reasons: list[str] = []
-    for attempt in (_own, _binary, _on_path):
+    for attempt in (_own, distribution_vm, _on_path):
         try:
             return attempt(folder, say, "; ".join(reasons))
         except VmError as error:
@@ -71,7 +71,8 @@ def _source(folder: Path, say: Progress) -> Path:
     return folder / "source" / tar.name
 
 
-def _binary(folder: Path, say: Progress, note: str) -> Vm:
+def distribution_vm(folder: Path, say: Progress, note: str = "") -> Vm:
+    """The distribution's own binary, downloaded into the cache `folder`."""
     with cache.locked(folder):
         final = folder / "binary"
         if not final.is_dir():

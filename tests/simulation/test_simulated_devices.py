@@ -38,7 +38,9 @@ def test_ds18b20_temperature_register(temp_c, register):
     assert crc8(data) == 0
 
 
-@pytest.mark.parametrize(("bits", "wait_us"), [(9, 93_750), (10, 187_500), (11, 375_000), (12, 750_000)])
+@pytest.mark.parametrize(
+    ("bits", "wait_us"), [(9, 93_750), (10, 187_500), (11, 375_000), (12, 750_000)]
+)
 def test_ds18b20_conversion_time(bits, wait_us):
     probe = DS18B20(lambda: 20.0, 1)
     bus = OneWireBus([probe])
@@ -90,7 +92,9 @@ def test_ina219_ranges(amperes, config, calibration, shunt, current):
     assert (read(1), read(4)) == (shunt, current)
 
 
-@pytest.mark.parametrize(("volts", "config", "steps"), [(12, 0x399F, 3000), (20, 0x199F, 4000), (-1, 0x399F, 0)])
+@pytest.mark.parametrize(
+    ("volts", "config", "steps"), [(12, 0x399F, 3000), (20, 0x199F, 4000), (-1, 0x399F, 0)]
+)
 def test_ina219_bus_voltage(volts, config, steps):
     monitor = INA219(lambda: volts, lambda: 0.0)
     monitor.write(bytes([0, *config.to_bytes(2, "big")]))
@@ -145,7 +149,8 @@ def test_an_endless_i2c_write_is_refused():
     peripherals.i2c[21, 22] = {0x40: INA219(lambda: 12.0, lambda: 0.0)}
     lines = 21 | 22 << 8
     errors = {
-        peripherals.handle(I2C_WRITE, 0x40, lines | 1 << 16, bytes(64), Nobody())[0] for _ in range(70)
+        peripherals.handle(I2C_WRITE, 0x40, lines | 1 << 16, bytes(64), Nobody())[0]
+        for _ in range(70)
     }
     assert errors == {0, 5}
     assert peripherals.handle(I2C_READ, 0x40, lines, bytes(2), Nobody())[0] == 0

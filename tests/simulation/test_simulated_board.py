@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from simulation_rig import Rig
 
 from host.simulation.board import Cause, State
 
@@ -75,7 +76,8 @@ def test_sleep_takes_virtual_time_only(rig):
         import time
         before = time.ticks_ms()
         time.sleep(100); time.sleep_ms(250); time.sleep_us(500)
-        print("slept", time.ticks_diff(time.ticks_ms(), before), time.ticks_us() % 1000, time.time())
+        ms = time.ticks_diff(time.ticks_ms(), before)
+        print("slept", ms, time.ticks_us() % 1000, time.time())
         for _ in range(40): time.ticks_ms()
         print("still", time.ticks_diff(time.ticks_ms(), before))
         import utime
@@ -122,6 +124,45 @@ def test_machines_advance_with_the_clock(rig, bench):
     assert bench.advanced_s == pytest.approx(2.0)
     assert len(ticks) == 20
     assert ticks[-1] == (pytest.approx(2.0), 0.1)
+
+
+NOISY = """
+import time
+from machine import ADC, Pin
+adc = ADC(Pin(34), atten=3)
+for i in range(50):
+    time.sleep_ms(37)
+    print(time.ticks_us(), adc.read_u16())
+print("main ends")
+"""
+
+
+def test_two_runs_are_the_same(vm, tmp_path):
+    outputs = []
+    for run in ("first", "second"):
+        (tmp_path / run).mkdir()
+        rig = Rig(vm, tmp_path / run)
+        try:
+            for name in ("a", "b"):
+                rig.board(NOISY, name=name)
+            outputs.append((rig.until("main ends", name="a"), rig.until("main ends", name="b")))
+        finally:
+            rig.close()
+    assert outputs[0] == outputs[1]
+    assert outputs[0][0] != outputs[0][1]
+
+
+@pytest.mark.parametrize(
+    "main",
+    ["while True: pass", "import sys; sys.stdin.read(1)", "1 / 0"],
+    ids=["hung", "waits for input", "at the prompt"],
+)
+def test_a_board_that_does_not_sleep_holds_nobody_back(rig, main):
+    rig.board(f"print('there')\n{main}", name="rude")
+    rig.board("import time\nwhile True: time.sleep(1); print('tick', time.time())", name="good")
+    began = time.monotonic()
+    rig.until("tick 20", name="good")
+    assert time.monotonic() - began < 10
 
 
 def test_a_hung_loop_is_reset_by_the_watchdog_and_the_fan_runs(rig, bench):
@@ -258,7 +299,7 @@ def test_nothing_survives_the_parent(vm, tmp_path):
 import sys
 sys.path[:0] = {sys.path!r}
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from conftest import Bench
+from simulation_rig import Bench
 from host.simulation.world import Simulation
 simulation = Simulation(1.0)
 board = simulation.add_board("a", {str(tmp_path)!r}, Bench())

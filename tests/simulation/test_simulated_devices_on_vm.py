@@ -8,7 +8,7 @@ from host.simulation.devices import Fault
 
 pytestmark = pytest.mark.vm
 
-# MicroPython's own driver for these thermometers (micropython-lib, ds18x20.py), in its essential steps.
+# MicroPython's own driver for these thermometers (micropython-lib, ds18x20.py), abridged.
 DS18X20 = """
 class DS18X20:
     def __init__(self, onewire):
@@ -162,8 +162,8 @@ except OSError as error:
 """,
         machine=bench,
     )
-    # 0.8 A in 0.1 ohm is 80 mV, 8000 steps of 10 uV; calibration 4096 makes the current as many steps
-    # of 0.1 mA; 12.004 V is 3001 steps of 4 mV; power 8000 * 3001 / 5000.
+    # 0.8 A in 0.1 ohm is 80 mV, 8000 steps of 10 uV; calibration 4096 makes the current as many
+    # steps of 0.1 mA; 12.004 V is 3001 steps of 4 mV; power 8000 * 3001 / 5000.
     assert "scan [64]" in text
     assert "power-on 399f 0" in text
     assert "registers 8000 3001 2 8000 4801 1000" in text
@@ -258,7 +258,8 @@ def test_thermistor(rig, bench, temp_c, fault, low, high):
     board.devices["thermistor"].fault = fault
     u16, uv = map(int, re.search(r"adc (\d+) (\d+)", rig.until("end")).groups())
     assert low <= u16 <= high
-    assert uv == pytest.approx(u16 / 65535 * 3.3e6, abs=8000)  # two readings, each with noise
+    # Two readings, each with noise.
+    assert uv == pytest.approx(u16 / 65535 * 3.3e6, abs=8000)
 
 
 def test_the_relay_follows_its_pin_and_nothing_else(rig, bench):
