@@ -165,3 +165,42 @@ def test_mutations_of_every_operator(seed):
             position = generator.randrange(0, len(data) - 4) & ~3
             data[position : position + 4] = generator.choice(words).to_bytes(4, "little")
         survives(bytes(data))
+
+
+MUTATE = """
+import sys
+from agent.cognition.engine import Model, ModelError
+with open(sys.argv[1] + "/m.tflite", "rb") as file:
+    original = file.read()
+state = int(sys.argv[2])
+ran = refused = 0
+for _ in range(int(sys.argv[3])):
+    data = bytearray(original)
+    for _ in range(1 + (state >> 9) % 3):
+        state = (state * 1103515245 + 12345) & 0x3FFFFFFF
+        position = (state >> 8) % (len(data) - 4) & ~3
+        for i in range(4):
+            data[position + i] = (0, 1, 255, 127, 128)[(state >> 3 * i) % 5]
+    try:
+        model = Model(data, 2048)
+    except ModelError:
+        refused += 1
+        continue
+    model.invoke()
+    ran += 1
+print(ran, refused)
+"""
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("seed", [1, 4])
+def test_mutations_on_the_vm(seed, tmp_path, run_on_vm):
+    """There the engine reads weights through raw addresses: a wrong bound would be a crash."""
+    (tmp_path / "m.tflite").write_bytes(random_model(seed)[0])
+    script = tmp_path / "mutate.py"
+    script.write_text(MUTATE)
+    (line,) = run_on_vm(script, tmp_path, seed, 300)
+    ran, refused = map(int, line.split())
+    assert ran + refused == 300
+    assert ran > 10
+    assert refused > 50
