@@ -24,7 +24,7 @@ FAULTS = {**PLANT_FAULTS, **DEVICE_FAULTS}
 
 _MAX_TIME_S = 1_000_000.0
 _PATTERN = re.compile(
-    r"(?P<kind>[a-z_]+)@(?P<at>\d+(?:\.\d+)?)(?:\+(?P<for>\d+(?:\.\d+)?))?(?::(?P<machine>[a-z0-9_-]{1,32}))?"
+    r"(?P<kind>[a-z_]+)@(?P<at>[0-9]+(?:\.[0-9]+)?)(?:\+(?P<for>[0-9]+(?:\.[0-9]+)?))?(?::(?P<machine>[a-z0-9_-]{1,32}))?"
 )
 
 
@@ -53,9 +53,14 @@ class Fault:
         return self.machine is None or self.machine == machine
 
     def __str__(self) -> str:
-        lasts = "" if self.for_s is None else f"+{self.for_s:g}"
+        lasts = "" if self.for_s is None else f"+{_plain(self.for_s)}"
         where = "" if self.machine is None else f":{self.machine}"
-        return f"{self.kind}@{self.at_s:g}{lasts}{where}"
+        return f"{self.kind}@{_plain(self.at_s)}{lasts}{where}"
+
+
+def _plain(seconds: float) -> str:
+    """Without an exponent, which the written form does not have."""
+    return f"{seconds:.3f}".rstrip("0").rstrip(".")
 
 
 def parse_fault(text: str) -> Fault:
