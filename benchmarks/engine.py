@@ -24,7 +24,8 @@ MODELS = ("hello_world", "ad01")
 ROUNDS = 5
 
 ON_VM = """
-import gc, sys, time
+import gc, sys
+import utime as time  # the built-in one: a simulated board may have a clock of its own
 from agent.cognition.engine import Model
 gc.collect()
 before = gc.mem_alloc()
