@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import struct
 from collections import Counter
@@ -18,42 +17,16 @@ from host.simulation.errors import BoardError
 from host.simulation.nvs import Nvs
 from host.simulation.process import VmProcess
 from host.simulation.serial import SerialPort
+from host.simulation.states import CHATTER, Cause, State
 from host.simulation.vm import Vm
 from host.simulation.wiring import Wiring, wire
+
+__all__ = ["Cause", "SimulatedBoard", "State"]
 
 EXIT_SOFT_RESET = (0, 64)
 EXIT_SOFT_RESET_RAW = 65
 FAILED_STARTS_MAX = 5
 BOOT_US = 300_000  # from reset until MicroPython runs: ROM and second-stage loader
-
-
-class Cause(enum.IntEnum):
-    """machine.reset_cause() of an ESP32."""
-
-    POWER_ON = 1
-    HARD = 2
-    WATCHDOG = 3
-    DEEP_SLEEP = 4
-    SOFT = 5
-
-
-CHATTER = {
-    Cause.POWER_ON: "rst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)",
-    Cause.HARD: "rst:0xc (SW_CPU_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)",
-    Cause.WATCHDOG: "rst:0x8 (TG1WDT_SYS_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)",
-}
-
-
-class State(enum.Enum):
-    """Where a board is between two requests on its bus."""
-
-    OFF = enum.auto()
-    RESTARTING = enum.auto()  # reset and boot loader, until `wake_us`
-    BOOTING = enum.auto()  # the VM has not said hello yet
-    RUNNING = enum.auto()
-    SLEEPING = enum.auto()  # until `wake_us`
-    ABSENT = enum.auto()  # runs for so long that the clock no longer waits for it
-    IDLE = enum.auto()  # waits for something other than time, such as input
 
 
 class SimulatedBoard:

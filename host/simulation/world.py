@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import sys
 import threading
 import time
 from collections import deque
@@ -39,6 +40,10 @@ class Simulation:
     """
 
     def __init__(self, speed: float = 1.0, vm: Vm | None = None, grace_s: float = GRACE_S) -> None:
+        if sys.platform != "linux":
+            raise SimulationError(
+                "simulated boards need Linux: a container, a virtual machine or WSL will do"
+            )
         self.clock = Clock(speed)
         self.boards: dict[str, SimulatedBoard] = {}
         self.on_tick: list[Callable[[float, float], None]] = []
@@ -55,6 +60,11 @@ class Simulation:
         self._closed = False
         self._failure: BaseException | None = None
         self._look_at = 0.0
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended the thread, if it did not end by `stop()`."""
+        return self._failure
 
     # Setting up.
 
@@ -150,7 +160,10 @@ class Simulation:
         return result[0]
 
     def run_for(self, seconds: float, *, speed: float | None = None) -> None:
-        """Let `seconds` of virtual time pass, at `speed` if given; returns when they have."""
+        """Let `seconds` of virtual time pass, at `speed` if given; returns when they have.
+
+        Without `start()` the boards' processes belong to the calling thread and end with it.
+        """
         self._open()
         if self._thread is not None:
             self._wait_for(self.clock.now_us + round(seconds * 1e6), speed)

@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from simulation_rig import Rig
+from simulation_rig import Bench, Rig
 
 from host.simulation.board import Cause, State
+from host.simulation.errors import BoardError, SimulationError
+from host.simulation.world import Simulation
 
 pytestmark = pytest.mark.vm
 
@@ -124,6 +127,50 @@ def test_machines_advance_with_the_clock(rig, bench):
     assert bench.advanced_s == pytest.approx(2.0)
     assert len(ticks) == 20
     assert ticks[-1] == (pytest.approx(2.0), 0.1)
+
+
+def test_a_vm_that_never_starts_is_an_error(vm, tmp_path):
+    rig = Rig(replace(vm, argv=("/bin/false",)), tmp_path)
+    rig.board(main="print(1)")
+    try:
+        with pytest.raises(BoardError, match="board board: its VM does not start"):
+            rig.simulation.run_for(10)
+    finally:
+        rig.close()
+
+
+def test_a_board_without_a_flash_is_an_error(vm, tmp_path):
+    with Simulation(0, vm) as simulation, pytest.raises(BoardError, match="build it first"):
+        simulation.add_board("a", tmp_path / "nowhere", Bench())
+
+
+def test_a_port_name_that_is_taken_is_an_error(rig):
+    (rig.folder / "tty-board").write_text("a file")
+    with pytest.raises(BoardError, match="choose another"):
+        rig.board()
+    assert (rig.folder / "tty-board").read_text() == "a file"
+
+
+def test_a_stopped_simulation_is_over(rig):
+    rig.board()
+    rig.simulation.run_for(0.5)
+    rig.simulation.stop()
+    rig.simulation.stop()
+    with pytest.raises(SimulationError, match="make a new one"):
+        rig.simulation.run_for(1)
+
+
+def test_a_simulation_in_a_thread(rig, bench):
+    rig.board("import time\nwhile True: time.sleep_ms(20)", machine=bench)
+    rig.simulation.speed = 20.0
+    rig.simulation.start()
+    late = rig.simulation.call(lambda: rig.simulation.clock.now_s)
+    rig.simulation.run_for(4)
+    assert rig.simulation.clock.now_s >= late + 4
+    assert bench.advanced_s == pytest.approx(rig.simulation.call(lambda: bench.advanced_s), abs=2)
+    with pytest.raises(ZeroDivisionError):
+        rig.simulation.call(lambda: 1 / 0)
+    assert rig.simulation.failure is None
 
 
 NOISY = """

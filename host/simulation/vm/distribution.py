@@ -97,17 +97,26 @@ class Archive:
         self._folder = folder
         for name in ("lists.d", "state/lists/partial", "cache/archives/partial"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        blocks = []
-        for suite in suites[distribution]:
-            for entry in entries:
-                fields = {
-                    "Types": kind,
-                    **entry,
-                    "Suites": suite,
-                    "Components": COMPONENTS[distribution],
-                }
-                blocks.append("".join(f"{name}: {value}\n" for name, value in fields.items()))
-        (folder / "lists.d" / "fanwise.sources").write_text("\n".join(blocks))
+        self._suites = suites[distribution]
+        self._entries = [
+            {"Types": kind, **entry, "Components": COMPONENTS[distribution]} for entry in entries
+        ]
+
+    def update(self) -> None:
+        """Fetch the index of the first suite that has one. Raises VmError."""
+        problem = VmError("there is no suite to ask")
+        for suite in self._suites:
+            blocks = [
+                "".join(f"{name}: {value}\n" for name, value in {**entry, "Suites": suite}.items())
+                for entry in self._entries
+            ]
+            (self._folder / "lists.d" / "fanwise.sources").write_text("\n".join(blocks))
+            try:
+                self.run("update")
+                return
+            except VmError as error:
+                problem = error
+        raise problem
 
     def run(self, command: str, *arguments: str, cwd: Path | None = None) -> str:
         """Run one apt-get command. Raises VmError with apt's own last error line."""
@@ -117,8 +126,8 @@ class Archive:
             "Dir::Etc::sourcelist=/dev/null",
             f"Dir::Etc::sourceparts={self._folder / 'lists.d'}",
             "Acquire::Languages=none",
-            "Acquire::Retries=2",
-            "Acquire::http::Timeout=30",
+            "Acquire::Retries=1",
+            "Acquire::http::Timeout=15",
             f"APT::Sandbox::User={'root' if os.geteuid() == 0 else '_apt'}",
         ]
         flags = [part for option in options for part in ("-o", option)]
@@ -145,7 +154,7 @@ def download_source(folder: Path, into: Path, progress: Progress) -> Path:
     """Download the source package into `into`; returns the upstream tar file."""
     archive = Archive(folder, "deb-src", SOURCE_SUITES)
     progress("asking the package archive for MicroPython's source")
-    archive.run("update")
+    archive.update()
     progress("downloading MicroPython's source (6 MB)")
     archive.run("source", "--download-only", "micropython", cwd=into)
     tars = sorted(into.glob("micropython_*.orig.tar.*z"))
@@ -155,18 +164,18 @@ def download_source(folder: Path, into: Path, progress: Progress) -> Path:
 
 
 def download_binary(folder: Path, into: Path, progress: Progress) -> tuple[str, ...]:
-    """Unpack the distribution's own binary below `into`; returns the command relative to nothing
-    else.
-    """
+    """Unpack the distribution's own binary below `into`; returns the command that starts it."""
     if shutil.which("dpkg") is None:
         raise VmError("there is no dpkg here to unpack MicroPython with")
     archive = Archive(folder, "deb", BINARY_SUITES)
     progress("asking the package archive for MicroPython's binary")
-    archive.run("update")
+    archive.update()
     progress("downloading MicroPython's binary (4 MB)")
     archive.run("download", *BINARY_PACKAGES, cwd=folder)
     for package in sorted(folder.glob("*.deb")):
-        subprocess.run(["dpkg", "-x", str(package), str(into)], check=True, capture_output=True)
+        done = subprocess.run(["dpkg", "-x", str(package), str(into)], capture_output=True)
+        if done.returncode:
+            raise VmError(f"dpkg cannot unpack {package.name}: {done.stderr.decode().strip()}")
     return binary_command(into)
 
 

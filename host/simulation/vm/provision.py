@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from host.simulation.errors import VmError
@@ -47,17 +48,17 @@ def _own(folder: Path, say: Progress, note: str) -> Vm:
     compiler = build.compiler()
     with cache.locked(folder):
         tar = _source(folder, say)
-        bits = build.word_size(say)
-        key = cache.content_hash([tar, *build.own_files()], compiler, str(bits))
+        flags = build.word_flags(say)
+        key = cache.content_hash([tar, *build.own_files()], compiler, *flags)
         final = folder / key
         if not (final / "micropython").is_file():
             with cache.under_construction(final) as temporary:
-                probe((str(build.build(tar, temporary, bits, say)),), "just built")
+                probe((str(build.build(tar, temporary, flags, say)),), "just built")
             say(f"MicroPython is ready in {final}")
-    note = "" if bits == 32 else "built 64-bit because gcc here cannot build 32-bit programs"
-    return probe(
-        (str(final / "micropython"),), "built for boards from the distribution's source", note
-    )
+    vm = probe((str(final / "micropython"),), "built for boards from the distribution's source")
+    if vm.bits == 32:
+        return vm
+    return replace(vm, note="built 64-bit because gcc here cannot build 32-bit programs")
 
 
 def _source(folder: Path, say: Progress) -> Path:
