@@ -41,14 +41,20 @@ def test_the_flash_is_the_whole_file_system(rig):
         import os, sys
         print(os.getcwd(), os.listdir("/"), sys.path)
         open("/a.txt", "w").write("x")
-        try:
-            open("/etc/hostname")
-        except OSError as error:
-            print("errno", error.errno)
+        os.mkdir("/lib")
+        print("inside", open("/lib/../a.txt").read())
+        for f in (open, os.listdir, os.stat, os.remove, os.chdir):
+            for path in ("/../tty-board", "..", "/lib/../../x", "../../etc", "/etc/hostname"):
+                try:
+                    f(path)
+                    print("reached", f, path)
+                except OSError as error:
+                    assert error.errno == 2
         """
     )
     assert "/ ['main.py'] ['', '.frozen', '/lib']" in text
-    assert "errno 2" in text
+    assert "inside x" in text
+    assert "reached" not in text
     assert (rig.folder / "board" / "a.txt").read_text() == "x"
 
 

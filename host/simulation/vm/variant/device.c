@@ -2,9 +2,11 @@
 // REPL, so that mpremote and the like attach as they do to a board.
 
 #include <signal.h>
+#include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "py/mperrno.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
 #include "extmod/vfs_posix.h"
@@ -79,6 +81,27 @@ void device_stdout_write(const void *file, const char *str, size_t len) {
     } else {
         mp_hal_stdout_tx_strn(str, len);
     }
+}
+
+// The flash is a folder, and a path must not climb out of it. (Climbing is judged by the text alone, so
+// a relative path cannot leave the current folder upwards either.)
+const char *device_path(mp_obj_t path_in) {
+    const char *path = mp_obj_str_get_str(path_in);
+    int depth = 0;
+    for (const char *at = path; *at;) {
+        size_t len = strcspn(at, "/");
+        if (len == 2 && at[0] == '.' && at[1] == '.') {
+            depth--;
+        } else if (len > 0 && !(len == 1 && at[0] == '.')) {
+            depth++;
+        }
+        if (depth < 0) {
+            mp_raise_OSError(MP_ENOENT);
+        }
+        at += len;
+        at += *at == '/';
+    }
+    return path;
 }
 
 // run(raw: bool) -> bool: what a board does between two soft resets; true if the REPL was left in raw mode.
