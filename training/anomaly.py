@@ -24,7 +24,7 @@ NAMES = (
 )
 HIDDEN = (12, 4, 12)
 HOLD = 5
-THRESHOLD_QUANTILE = 0.999
+THRESHOLD_QUANTILE = 0.9995
 WARM_UP_S = 120
 """Samples at the start of a run whose windows are not full yet; boards wait as long."""
 DIFF_SHIFT = 12
@@ -111,7 +111,7 @@ def train(
 
 
 def calibrate(model: AnomalyModel, tables: list[Table]) -> None:
-    """Set thresholds so that one period in a thousand of normal runs kept for this exceeds them."""
+    """Set thresholds that one period in 2000 of the normal runs kept for this exceeds."""
     rows = np.concatenate([scaling.rows(model.features, t)[WARM_UP_S:] for t in tables])
     model.threshold = int(np.quantile(model.score(rows), THRESHOLD_QUANTILE)) + 1
     model.float_threshold = float(np.quantile(model.float_score(rows), THRESHOLD_QUANTILE))

@@ -19,8 +19,8 @@ HIDDEN = (16, 16)
 FEATURES = [
     scaling.spread("case_mc", 5_000, 85_000),
     scaling.spread("ambient_mc", 0, 45_000),
-    scaling.spread("power_mw", 0, 16_000),
-    scaling.spread("power_avg_mw", 0, 16_000),
+    scaling.spread("power_mw", 0, 20_000),
+    scaling.spread("power_avg_mw", 0, 20_000),
     scaling.spread("trend_mk", -4_000, 4_000),
     scaling.spread("fan_rpm", 0, 4_000),
 ]
