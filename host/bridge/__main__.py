@@ -11,7 +11,7 @@ from host.bridge.errors import StartError
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m host.bridge",
-        description="Takes what boards say over serial ports into a store and on to MQTT and a page.",
+        description="Carries what boards say on serial ports into a store, to MQTT and to a page.",
         epilog="Settings from --config FILE hold unless a flag says otherwise; see docs/bridge.md.",
     )
     p.add_argument("--config", type=Path, metavar="FILE", help="TOML file")

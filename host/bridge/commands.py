@@ -101,7 +101,8 @@ class Commands:
             if not self._send(device, {"t": "cmd", "id": txn, "name": name, "args": args}):
                 response = _failed(txn, f"{device} is not connected")
             else:
-                response = await asyncio.wait_for(asyncio.shield(future), TIMEOUT_S)
+                async with asyncio.timeout(TIMEOUT_S):
+                    response = await asyncio.shield(future)
         except TimeoutError:
             response = _failed(txn, f"{device} gave no answer within {TIMEOUT_S:.0f} s")
         finally:

@@ -295,7 +295,7 @@ def _web(table: Table, flags: dict[str, Any], problems: list[str]) -> WebConfig 
     if token is None and not is_loopback(host):
         problems.append(
             f"web address {listen} can be reached from other machines and needs a login: "
-            "set [web] token_file (make the token with: openssl rand -hex 16), or listen on 127.0.0.1"
+            "set [web] token_file (a token: openssl rand -hex 16), or listen on 127.0.0.1"
         )
     return WebConfig(host=host, port=int(port_text), token=token, hosts=hosts)
 

@@ -114,7 +114,7 @@ class Link:
         self.stats.writes_dropped += not sent
         return sent
 
-    # -- opening and keeping time ------------------------------------------------------------------
+    # -- opening and keeping time --------------------------------------------------------------
 
     def _open(self) -> bool:
         self._closed.clear()
@@ -136,7 +136,9 @@ class Link:
         while not self._closed.is_set():
             self._tick(time.monotonic(), due)
             try:
-                await asyncio.wait_for(self._closed.wait(), TICK_S)
+                # Not wait_for: on Python 3.11 it can swallow a cancellation that comes with it.
+                async with asyncio.timeout(TICK_S):
+                    await self._closed.wait()
             except TimeoutError:
                 pass
 
@@ -181,7 +183,7 @@ class Link:
         if self.device and state in (State.ONLINE, State.LOST, State.DISCONNECTED):
             self._registry.status(self.device, Status(state.value), self)
 
-    # -- receiving -----------------------------------------------------------------------------------
+    # -- receiving -----------------------------------------------------------------------------
 
     def _received(self, data: bytes) -> None:
         for kind, *rest in self._decoder.feed(data):
@@ -256,7 +258,7 @@ class Link:
             event(LOG, logging.INFO, "board says", device=device, msg=frame["msg"])
 
     def _invalid(self, obj: dict[str, Any], reason: str) -> None:
-        """Count it. A durable one is set aside and acknowledged, or it would block those behind it."""
+        """Count it. A durable one is set aside and acknowledged: it would block those behind it."""
         self.stats.invalid += 1
         if self.stats.invalid & (self.stats.invalid - 1) == 0:  # 1st, 2nd, 4th, 8th ...
             fields = {"port": self.path, "type": str(obj["t"])[:16], "count": self.stats.invalid}

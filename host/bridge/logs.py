@@ -14,7 +14,7 @@ NOISY = ("amqtt", "transitions", "websockets", "uvicorn", "mqtt", "asyncio")
 class LineFormatter(logging.Formatter):
     """Keys and values passed as `extra={"fields": {...}}` follow the message."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)  # type: ignore[assignment]
 
     def format(self, record: logging.LogRecord) -> str:
         stamp = self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}Z"

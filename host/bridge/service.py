@@ -87,7 +87,7 @@ class Service:
         await self.core.writer.drain()
         event(LOG, logging.INFO, "stopped")
 
-    # -- from links and writer -----------------------------------------------------------------------
+    # -- from links and writer -----------------------------------------------------------------
 
     def _send(self, device: str, frame: dict[str, Any]) -> bool:
         board = self._registry.boards.get(device)

@@ -1,11 +1,11 @@
 """The store: one SQLite file with every durable record exactly once.
 
-WAL with synchronous=FULL: a record is on disk before `add` returns, and only then is it acknowledged.
+WAL with synchronous=FULL: a record is on disk before `add` returns, and acknowledged only then.
 
-A record is known by (device, life, boot, seq). `life` counts how often a device's boot counter began
-anew (its flash was erased): without it the records after that would pass for copies of old ones.
+A record is known by (device, life, boot, seq). `life` counts how often a device's boot counter
+began anew (its flash was erased): without it the records after that would pass for copies.
 
-Blocking; used from one thread at a time. `StoreBusy` means: nothing of this call was kept, try later.
+Blocking; used from one thread at a time. `StoreBusy`: nothing of this call was kept, try later.
 """
 
 import hashlib
@@ -77,8 +77,8 @@ class Store:
             self._prepare()
         except (OSError, sqlite3.Error) as error:
             raise StoreUnusable(
-                f"store {path}: {getattr(error, 'strerror', None) or error}; it must be a file this "
-                "program can write, made by it or new. Give another with --store FILE"
+                f"store {path}: {getattr(error, 'strerror', None) or error}; it must be a file "
+                "this program can write, made by it or new. Give another with --store FILE"
             ) from error
 
     def _prepare(self) -> None:
@@ -109,7 +109,7 @@ class Store:
     def close(self) -> None:
         self._db.close()
 
-    # -- records ---------------------------------------------------------------------------------
+    # -- records -------------------------------------------------------------------------------
 
     def add(self, batch: Iterable[Incoming]) -> list[Record]:
         """Commit `batch` as a whole; the records that were new, in order. Raises StoreBusy."""
@@ -192,9 +192,9 @@ class Store:
 
     def _select(self, rest: str, *values: object) -> list[Record]:
         rows = self._read(f"SELECT id,device,boot,seq,kind,at,body FROM records {rest}", values)
-        return [Record(*row[:6], json.loads(row[6])) for row in rows]
+        return [Record._make((*row[:6], json.loads(row[6]))) for row in rows]
 
-    # -- devices, telemetry, cursors, commands -----------------------------------------------------
+    # -- devices, telemetry, cursors, commands -------------------------------------------------
 
     def hello(self, device: str, boot: int, hello: dict[str, Any]) -> None:
         """Remember a board's birth; a boot counter that went back starts a new life."""
@@ -269,7 +269,7 @@ class Store:
         sql = "SELECT at,source,device,txn,name,args,ok,msg FROM commands ORDER BY id DESC LIMIT ?"
         return [dict(zip(names, row, strict=True)) for row in self._read(sql, (limit,))]
 
-    # -- retention -------------------------------------------------------------------------------
+    # -- retention -----------------------------------------------------------------------------
 
     def prune(self, max_age_s: float, max_bytes: int, now: float) -> int:
         """Drop what is older than `max_age_s`, then the oldest until it fits; records dropped."""
@@ -283,7 +283,7 @@ class Store:
         def a_twentieth(db: sqlite3.Connection) -> int:
             for table in ("telemetry", "commands"):
                 count = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-                cut = "SELECT at FROM {0} ORDER BY at LIMIT 1 OFFSET {1}".format(table, count // 20)
+                cut = f"SELECT at FROM {table} ORDER BY at LIMIT 1 OFFSET {count // 20}"
                 db.execute(f"DELETE FROM {table} WHERE at < ({cut})")
             count = db.execute("SELECT count(*) FROM records").fetchone()[0]
             last = "SELECT id FROM records ORDER BY id LIMIT ?"

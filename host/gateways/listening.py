@@ -7,7 +7,7 @@ from host.bridge.errors import PortInUse, StartError
 
 
 def listen(host: str, port: int, what: str, setting: str) -> socket.socket:
-    """A bound TCP socket. Raises PortInUse or StartError naming `what` and the `setting` to change."""
+    """A bound TCP socket. Raises PortInUse or StartError naming `what` and the `setting`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -133,7 +133,7 @@ class MqttGateway:
             finally:
                 self._client = None
 
-    # -- retained ------------------------------------------------------------------------------------
+    # -- retained ------------------------------------------------------------------------------
 
     async def _announce_all(self, client: aiomqtt.Client) -> None:
         for board in list(self._core.registry.boards.values()):
@@ -177,7 +177,7 @@ class MqttGateway:
         """Returns once the broker confirmed it."""
         await client.publish(topic, text.encode(), QOS, retain, timeout=TIMEOUT_S)
 
-    # -- from the hub and the store ------------------------------------------------------------------
+    # -- from the hub and the store ------------------------------------------------------------
 
     async def _watch(self, client: aiomqtt.Client, subscription: Subscription) -> None:
         self._wake.set()
@@ -229,7 +229,7 @@ class MqttGateway:
         for record in newest.values():
             await self._explain(client, record)
 
-    # -- commands --------------------------------------------------------------------------------------
+    # -- commands ------------------------------------------------------------------------------
 
     async def _listen(self, client: aiomqtt.Client, tasks: asyncio.TaskGroup) -> None:
         async for message in client.messages:

@@ -84,7 +84,7 @@ class FakeBoard:
         ms = int((time.monotonic() - self._born) * 1000)
         return {"t": kind, "boot": self.boot, "seq": seq, "ms": ms, "at": int(time.time())}
 
-    def volatile(self, kind: str, **members: Any) -> None:
+    def volatile(self, kind: str, /, **members: Any) -> None:
         with self._lock:
             self._volatile += 1
             self.raw(frames.encode({**self.head(kind, self._volatile), **members}))
@@ -104,13 +104,13 @@ class FakeBoard:
         }  # fmt: skip
         self.volatile("tel", **{**values, **members})
 
-    def make(self, kind: str, **members: Any) -> dict[str, Any]:
+    def make(self, kind: str, /, **members: Any) -> dict[str, Any]:
         """A durable frame with the next number, not sent yet."""
         with self._lock:
             self._durable += 1
             return {**self.head(kind, self._durable), **members}
 
-    def durable(self, kind: str, **members: Any) -> dict[str, Any]:
+    def durable(self, kind: str, /, **members: Any) -> dict[str, Any]:
         """Queue a durable frame; it is sent and repeated until acknowledged."""
         with self._lock:
             frame = self.make(kind, **members)
@@ -177,7 +177,8 @@ def decision(**members: Any) -> dict[str, Any]:
         "why": "Fan on because the case would reach 45.4 C in 60 s with it off (limit 45.0 C); "
                "mostly power +0.9 K, trend +0.4 K",
         "phi": {"of": "fc_off", "unit": "mK", "num": [1200, -9000, 25210, 300, 12100, 0],
-                "names": ["case_mc", "ambient_mc", "power_mw", "power_avg_mw", "trend_mk", "fan_rpm"],
+                "names": ["case_mc", "ambient_mc", "power_mw", "power_avg_mw", "trend_mk",
+                          "fan_rpm"],
                 "den": 1440, "base_num": -2304, "lsb": 47.1, "err": 0, "bid": "cooling@3#b"},
         **members,
     }  # fmt: skip

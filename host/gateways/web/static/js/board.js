@@ -51,8 +51,8 @@ export class BoardCard {
     this.forecast = h("div", {});
     this.answer = h("output", {});
     this.buttons = [
-      this.button("Fan on for 10 min", "override", { fan: 1, for_s: OVERRIDE_S }),
-      this.button("Fan off for 10 min", "override", { fan: 0, for_s: OVERRIDE_S }),
+      this.button("Fan on, 10 min", "override", { fan: 1, for_s: OVERRIDE_S }),
+      this.button("Fan off, 10 min", "override", { fan: 0, for_s: OVERRIDE_S }),
       this.button("Automatic", "auto", {}),
     ];
     this.node = h("article", { class: "board", data: { device: this.device } },

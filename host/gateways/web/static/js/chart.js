@@ -89,7 +89,7 @@ export class Chart {
       cursor: { show: false },
       scales: { x: { time: true }, y: { range: (_, low, high) => (low === null ? [20, 50] : [Math.floor(low - 0.5), Math.ceil(high + 0.5)]) }, fan: { range: [0, 1] } },
       axes: [
-        { ...axis, space: 90, values: [[3600, "{HH}:{mm}"], [60, "{HH}:{mm}"], [1, "{HH}:{mm}:{ss}"]] },
+        { ...axis, size: 32, space: 80, values: [[3600, "{HH}:{mm}"], [60, "{HH}:{mm}"], [1, "{HH}:{mm}:{ss}"]] },
         { ...axis, size: 46, space: 34, values: (_, ticks) => ticks.map((tick) => `${tick}°`) },
       ],
       series: [

@@ -21,10 +21,15 @@ export function forecastMeter(node, tel, limitMc) {
   const low = Math.min(...values) - 1;
   const high = Math.max(...values) + 1;
   const part = (mc) => clamp((milli(mc) - low) / (high - low));
+  // From the temperature now to the forecast: the length is the change, the end is where it leads.
+  const change = (kind, mc) => {
+    const [from, to] = [part(tel.case_mc ?? mc), part(mc)];
+    return h("span", { class: "change", data: { kind, to: to < from ? "left" : "right" }, vars: { "--from": Math.min(from, to), "--size": Math.abs(to - from) } });
+  };
   const row = (name, kind, mc) => h("div", { class: "meter-row" },
     h("span", {}, name),
     h("div", { class: "track" },
-      typeof mc === "number" ? h("span", { class: "fill", data: { kind }, vars: { "--part": part(mc) } }) : null,
+      typeof mc === "number" ? change(kind, mc) : null,
       typeof limitMc === "number" ? h("span", { class: "mark", data: { kind: "limit" }, vars: { "--part": part(limitMc) } }) : null),
     h("output", {}, typeof mc === "number" ? `${celsius(mc)} °C` : DASH));
   put(node,

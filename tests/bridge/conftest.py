@@ -1,0 +1,131 @@
+"""A bridge as its users run it: a process of its own, watched through its API."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bridge.fake_board import FakeBoard
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def eventually(check: Callable[[], Any], timeout_s: float = 10, what: str = "") -> Any:
+    """The first true value of `check`. Raises AssertionError after `timeout_s`."""
+    until = time.monotonic() + timeout_s
+    while True:
+        value = check()
+        if value:
+            return value
+        if time.monotonic() > until:
+            raise AssertionError(f"never came true: {what or check}")
+        time.sleep(0.03)
+
+
+class Bridge:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = folder / "store.db"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = folder / "log"
+        self.out = folder / "out"
+
+    def start(self, *arguments: str, wait: bool = True) -> "Bridge":
+        command = [sys.executable, "-m", "host.bridge", "--store", str(self.store)]
+        command += ["--http", f"127.0.0.1:{self.port}", "--print-decisions", *arguments]
+        env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'firmware'}"}
+        with self.log.open("ab") as log, self.out.open("ab") as out:
+            self.process = subprocess.Popen(command, stdout=out, stderr=log, cwd=ROOT, env=env)
+        if wait:
+            eventually(self.ready, 15, "bridge is ready")
+        return self
+
+    def ready(self) -> bool:
+        assert self.process
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return bool(self.get("/ready")["ready"])
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+    def get(self, path: str, **headers: str) -> Any:
+        return self.request(path, headers=headers)[1]
+
+    def request(
+        self, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        asked = urllib.request.Request(self.url + path, data, headers or {})
+        try:
+            with urllib.request.urlopen(asked, timeout=15) as answer:
+                status, text = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            status, text = error.code, error.read()
+        try:
+            return status, json.loads(text)
+        except ValueError:
+            return status, text.decode()
+
+    def command(self, device: str, name: str, **args: int) -> tuple[int, Any]:
+        token = self.get("/api/session")["csrf"]
+        body = {"device": device, "name": name, "args": args}
+        return self.request("/api/commands", body, {"X-Fanwise-CSRF": token})
+
+    def board(self, device: str) -> dict[str, Any] | None:
+        boards = self.get("/api/boards")["boards"]
+        return next((b for b in boards if b["device"] == device), None)
+
+    def status(self, device: str) -> str | None:
+        board = self.board(device)
+        return board["status"] if board else None
+
+    def keys(self, device: str) -> list[tuple[int, int]]:
+        """(boot, seq) of all stored records, straight from the file."""
+        with sqlite3.connect(f"file:{self.store}?mode=ro", uri=True) as db:
+            sql = "SELECT boot, seq FROM records WHERE device=? ORDER BY boot, seq"
+            return [tuple(row) for row in db.execute(sql, (device,))]
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        assert self.process
+        self.process.send_signal(number)
+        self.process.wait(10)
+
+    def stop(self) -> float:
+        """SIGTERM; seconds until it ended."""
+        assert self.process
+        begun = time.monotonic()
+        self.kill(signal.SIGTERM)
+        return time.monotonic() - begun
+
+
+@pytest.fixture
+def bridge(tmp_path: Path) -> Iterator[Bridge]:
+    made = Bridge(tmp_path)
+    yield made
+    if made.process and made.process.poll() is None:
+        made.kill()
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[FakeBoard]:
+    with FakeBoard(tmp_path / "board", "box-one", boot=7) as made:
+        yield made

@@ -1,0 +1,100 @@
+"""Every wrong setting is named, with what is expected, before anything is opened."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host.bridge import config
+from host.bridge.errors import ConfigError
+
+TTY = "/dev/ptmx"  # a character device that is always there
+CASES = [
+    # TOML, flags, words the one problem must contain
+    ("", {}, ["no serial port", "--port"]),
+    ("ports = 'x'", {}, ["ports", "list"]),
+    (f"ports = ['{TTY}', '{TTY}']", {}, ["given twice"]),
+    ("", {"port": [__file__]}, ["not a serial device"]),
+    (f"ports = ['{TTY}']\nsite = 'A b'", {}, ["site", "a-z"]),
+    (f"ports = ['{TTY}']\nsite = 'a/b'", {}, ["site"]),
+    (f"ports = ['{TTY}']\nbaud = true", {}, ["baud", "whole number"]),
+    (f"ports = ['{TTY}']\nbaud = 1", {}, ["baud", "1200"]),
+    (f"ports = ['{TTY}']\nbuad = 9600", {}, ['"buad"', "baud"]),
+    (f"ports = ['{TTY}']\nlog_level = 'loud'", {}, ["log_level", "debug"]),
+    (f"ports = ['{TTY}']\nstore = 'x.db'", {}, ["[store]"]),
+    (f"ports = ['{TTY}']\n[store]\nmax_mb = 0", {}, ["[store] max_mb"]),
+    (f"ports = ['{TTY}']\n[store]\npath = '/tmp'", {}, ["/tmp", "folder"]),
+    ("", {"port": [TTY], "broker": "http://x"}, ["mqtt://"]),
+    ("", {"port": [TTY], "broker": "mqtt://"}, ["mqtt://"]),
+    ("", {"port": [TTY], "broker": "mqtt://h:99999"}, ["mqtt://"]),
+    ("", {"port": [TTY], "broker": "mqtt://h:0"}, ["mqtt://"]),
+    ("", {"port": [TTY], "broker": "mqtt://h/topic"}, ["mqtt://"]),
+    ("", {"port": [TTY], "broker": "mqtt://u:hush@h"}, ["password_file"]),
+    ("", {"port": [TTY], "broker": "mqtt://h", "embedded_broker": True}, ["exclude each other"]),
+    (f"ports = ['{TTY}']\n[mqtt]\npassword_file = '/none'", {}, ["password_file", "/none"]),
+    (f"ports = ['{TTY}']\n[mqtt]\nca_file = '/none'", {}, ["ca_file"]),
+    (f"ports = ['{TTY}']\n[mqtt]\ndiscovery_prefix = '#'", {}, ["discovery_prefix"]),
+    ("", {"port": [TTY], "http": "8080"}, ["HOST:PORT"]),
+    ("", {"port": [TTY], "http": "127.0.0.1:99999"}, ["HOST:PORT"]),
+    ("", {"port": [TTY], "http": "0.0.0.0:8080"}, ["token_file", "login"]),
+    ("", {"port": [TTY], "http": "[::]:8080"}, ["token_file", "login"]),
+    ("ports = [", {}, ["not TOML"]),
+]
+
+
+def read(tmp_path: Path, toml: str, flags: dict[str, Any]) -> config.Config:
+    file = tmp_path / "bridge.toml"
+    file.write_text(toml)
+    return config.load(file, flags)
+
+
+@pytest.mark.parametrize(("toml", "flags", "words"), CASES)
+def test_one_wrong_setting(
+    tmp_path: Path, toml: str, flags: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        read(tmp_path, toml, flags)
+    matching = [p for p in error.value.problems if all(word in p for word in words)]
+    assert len(matching) == 1, error.value.problems
+    assert "hush" not in str(error.value)
+
+
+def test_all_problems_at_once(tmp_path: Path) -> None:
+    toml = "site = 'A b'\nbaud = 1\nports = []\n[web]\nlisten = '0.0.0.0:80'\n[mqtt]\nurl = 'x'"
+    with pytest.raises(ConfigError) as error:
+        read(tmp_path, toml, {})
+    assert len(error.value.problems) == 5
+
+
+def test_missing_file() -> None:
+    with pytest.raises(ConfigError, match="check the path"):
+        config.load(Path("/none.toml"), {"port": [TTY]})
+
+
+def test_short_token(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("short")
+    toml = f"ports = ['{TTY}']\n[web]\ntoken_file = '{tmp_path / 'token'}'"
+    with pytest.raises(ConfigError, match="16 characters"):
+        read(tmp_path, toml, {})
+
+
+def test_flags_win_and_secrets_stay_hidden(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("correct-horse-battery\n")
+    toml = f"""
+        site = "shop"
+        ports = ["/dev/none-yet"]
+        [mqtt]
+        url = "mqtts://bridge%40home@broker.example"
+        password_file = "{tmp_path / "secret"}"
+        [web]
+        listen = "0.0.0.0:8080"
+        token_file = "{tmp_path / "secret"}"
+    """
+    made = read(tmp_path, toml, {"site": "home"})
+    assert made.site == "home"
+    assert made.ports == ("/dev/none-yet",)
+    assert made.broker
+    assert (made.broker.host, made.broker.port, made.broker.tls) == ("broker.example", 8883, True)
+    assert made.broker.username == "bridge@home"
+    assert made.broker.password == "correct-horse-battery"
+    assert "horse" not in repr(made)

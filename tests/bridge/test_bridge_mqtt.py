@@ -1,0 +1,318 @@
+"""The MQTT gateway against a real mosquitto and the embedded broker."""
+
+import json
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from host.bridge.hub import Hub
+from host.bridge.registry import Registry
+from host.bridge.store import Record
+from host.gateways import payloads
+from host.gateways.home_assistant import discovery
+from host.gateways.topics import Topics
+from tests.bridge.conftest import Bridge, eventually, free_port
+from tests.bridge.fake_board import FakeBoard, decision
+
+MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/opt/homebrew/sbin")
+needs_mosquitto = pytest.mark.skipif(not MOSQUITTO, reason="mosquitto is not installed")
+
+
+class Mosquitto:
+    """Without persistence: a restart has lost every retained message."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._config = folder / "mosquitto.conf"
+        self._config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
+        self.start()
+
+    def start(self) -> None:
+        assert MOSQUITTO
+        command = [MOSQUITTO, "-c", str(self._config)]
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(10)
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    broker = Mosquitto(tmp_path)
+    yield broker
+    broker.kill()
+
+
+class Listener:
+    """Subscribes to everything; keeps what came in, retained or not."""
+
+    def __init__(self, port: int) -> None:
+        self.retained: dict[str, str] = {}
+        self.all: list[tuple[str, str]] = []
+        self._ready = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
+        self._client.on_connect = lambda client, *_: client.subscribe("#", 1)
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_message = self._message
+        eventually(lambda: self._try(port), 10, "broker accepts connections")
+        self._client.loop_start()
+        assert self._ready.wait(10)
+
+    def _try(self, port: int) -> bool:
+        try:
+            self._client.connect("127.0.0.1", port)
+        except OSError:
+            return False
+        return True
+
+    def _message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
+        text = message.payload.decode()
+        self.all.append((message.topic, text))
+        if message.retain:
+            self.retained[message.topic] = text
+
+    def of(self, topic: str) -> list[Any]:
+        return [json.loads(text) for name, text in list(self.all) if name == topic]
+
+    def last(self, topic: str) -> str | None:
+        found = [text for name, text in list(self.all) if name == topic]
+        return found[-1] if found else None
+
+    def publish(self, topic: str, payload: str, retain: bool = False) -> None:
+        self._client.publish(topic, payload, 1, retain).wait_for_publish(5)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[[int], Listener]]:
+    made: list[Listener] = []
+
+    def make(port: int) -> Listener:
+        made.append(Listener(port))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+BOX = "fanwise/home/box-one"
+RETAINED = {
+    "fanwise/home/bridge/status",
+    f"{BOX}/status",
+    f"{BOX}/birth",
+    f"{BOX}/state",
+    f"{BOX}/explanation",
+    "homeassistant/device/fanwise_home_box-one/config",
+}
+
+
+def start(bridge: Bridge, board: FakeBoard, broker: Mosquitto) -> None:
+    bridge.start("--port", str(board.path), "--broker", f"mqtt://127.0.0.1:{broker.port}")
+    eventually(lambda: bridge.status("box-one") == "online")
+
+
+@needs_mosquitto
+def test_topics_and_goodbye(
+    bridge: Bridge, board: FakeBoard, mosquitto: Mosquitto, listen: Callable[[int], Listener]
+) -> None:
+    early = listen(mosquitto.port)
+    start(bridge, board, mosquitto)
+    board.tel()
+    made = board.decide()
+    board.durable("alarm", kind="fan", on=1, why="Fan stands still", val=0)
+    eventually(lambda: early.of(f"{BOX}/event/alarm"))
+    assert early.of(f"{BOX}/event/decision") == [{**made, "dev": "box-one"}]
+    eventually(lambda: {topic for topic, _ in early.all} >= RETAINED)
+    late = listen(mosquitto.port)
+    eventually(lambda: set(late.retained) == RETAINED)
+    state = json.loads(late.retained[f"{BOX}/state"])
+    assert (state["case_c"], state["power_w"], state["fan"]) == (44.31, 5.12, "OFF")
+    explained = json.loads(late.retained[f"{BOX}/explanation"])
+    assert explained["top"][0] == "power_mw +0.82 K"
+    assert explained["phi"] == made["phi"]
+    assert late.retained[f"{BOX}/status"] == "online"
+    assert bridge.stop() < 2.0
+    eventually(lambda: early.last("fanwise/home/bridge/status") == "offline")
+    assert early.last(f"{BOX}/status") == "offline"
+
+
+@needs_mosquitto
+def test_last_will(
+    bridge: Bridge, board: FakeBoard, mosquitto: Mosquitto, listen: Callable[[int], Listener]
+) -> None:
+    listener = listen(mosquitto.port)
+    start(bridge, board, mosquitto)
+    eventually(lambda: listener.last("fanwise/home/bridge/status") == "online")
+    bridge.kill()
+    eventually(lambda: listener.last("fanwise/home/bridge/status") == "lost")
+
+
+@needs_mosquitto
+def test_broker_restarted_empty(
+    bridge: Bridge, board: FakeBoard, mosquitto: Mosquitto, listen: Callable[[int], Listener]
+) -> None:
+    """Retained messages come back by themselves, and no decision is missed."""
+    start(bridge, board, mosquitto)
+    board.tel()
+    listener = listen(mosquitto.port)
+    board.decide()
+    eventually(lambda: len(listener.of(f"{BOX}/event/decision")) == 1)
+    mosquitto.kill()
+    for _ in range(30):
+        board.decide()
+    eventually(lambda: len(board.acked) == 31, 15)
+    # Nobody else may be late for the first delivery: the empty broker keeps no events for them.
+    assert bridge.process
+    bridge.process.send_signal(signal.SIGSTOP)
+    mosquitto.start()
+    back = listen(mosquitto.port)
+    bridge.process.send_signal(signal.SIGCONT)
+    eventually(lambda: len(back.of(f"{BOX}/event/decision")) >= 30, 20)
+    assert {each["seq"] for each in back.of(f"{BOX}/event/decision")} == set(range(2, 32))
+    again = listen(mosquitto.port)
+    eventually(lambda: set(again.retained) == RETAINED)
+
+
+@needs_mosquitto
+def test_records_stored_while_the_gateway_was_off_are_delivered(
+    bridge: Bridge, board: FakeBoard, mosquitto: Mosquitto, listen: Callable[[int], Listener]
+) -> None:
+    bridge.start("--port", str(board.path))
+    for _ in range(5):
+        board.decide()
+    eventually(lambda: len(board.acked) == 5)
+    bridge.stop()
+    listener = listen(mosquitto.port)
+    start(bridge, board, mosquitto)
+    eventually(lambda: len(listener.of(f"{BOX}/event/decision")) == 5)
+    bridge.stop()
+    start(bridge, board, mosquitto)
+    board.decide()
+    eventually(lambda: len(listener.of(f"{BOX}/event/decision")) == 6)
+    time.sleep(0.3)
+    assert [each["seq"] for each in listener.of(f"{BOX}/event/decision")][-1] == 6
+    assert len(listener.of(f"{BOX}/event/decision")) == 6
+
+
+@needs_mosquitto
+def test_home_assistant_birth_brings_everything_again(
+    bridge: Bridge, board: FakeBoard, mosquitto: Mosquitto, listen: Callable[[int], Listener]
+) -> None:
+    listener = listen(mosquitto.port)
+    start(bridge, board, mosquitto)
+    board.tel()
+    config = "homeassistant/device/fanwise_home_box-one/config"
+    eventually(lambda: listener.of(config))
+    eventually(lambda: listener.of(f"{BOX}/state"))
+    before = len(listener.of(config)), len(listener.of(f"{BOX}/state"))
+    listener.publish("homeassistant/status", "online")
+    eventually(lambda: len(listener.of(config)) > before[0])
+    eventually(lambda: len(listener.of(f"{BOX}/state")) > before[1])
+
+
+COMMANDS: list[tuple[str, dict[str, Any]]] = [
+    ('{"id":"a1","name":"auto","args":{}}', {"id": "a1", "ok": True}),
+    ('{"id":"a2","name":"auto"}', {"id": "a2", "ok": True}),
+    ('{"id":"a3","name":"sing"}', {"id": "a3", "ok": False}),
+    ('{"id":"a4","name":"override","args":{"fan":1}}', {"id": "a4", "ok": False}),
+    ('{"id":"a5","name":"set_limit","args":{"limit_mc":1e99}}', {"id": "a5", "ok": False}),
+    ('{"id":"' + "x" * 33 + '","name":"auto"}', {"id": "", "ok": False}),
+    ("[" * 2000, {"id": None, "ok": False}),
+    ('{"id":' * 9, {"id": None, "ok": False}),
+    ("\x00\x01", {"id": None, "ok": False}),
+]
+
+
+@needs_mosquitto
+def test_commands(
+    bridge: Bridge, board: FakeBoard, mosquitto: Mosquitto, listen: Callable[[int], Listener]
+) -> None:
+    listener = listen(mosquitto.port)
+    # A request somebody left retained must not be carried out at every start.
+    listener.publish(f"{BOX}/cmd", '{"id":"r","name":"reboot","args":{}}', retain=True)
+    start(bridge, board, mosquitto)
+    eventually(lambda: listener.last(f"{BOX}/status") == "online")
+    for count, (payload, answer) in enumerate(COMMANDS, 1):
+        listener.publish(f"{BOX}/cmd", payload)
+        eventually(lambda count=count: len(listener.of(f"{BOX}/rsp")) == count, 5, payload)
+        assert listener.of(f"{BOX}/rsp")[-1].items() >= answer.items()
+    # The same id again gets the first answer and does not act again.
+    listener.publish(f"{BOX}/cmd", COMMANDS[0][0])
+    eventually(lambda: len(listener.of(f"{BOX}/rsp")) == len(COMMANDS) + 1)
+    assert len(board.commands("auto")) == 2
+    assert board.commands("reboot") == []
+
+
+def test_embedded_broker(
+    bridge: Bridge, board: FakeBoard, listen: Callable[[int], Listener]
+) -> None:
+    port = free_port()
+    bridge.start("--port", str(board.path), "--embedded-broker", "--embedded-port", str(port))
+    eventually(lambda: bridge.status("box-one") == "online")
+    board.tel()
+    board.decide()
+    listener = listen(port)
+    eventually(lambda: {topic for topic, _ in listener.all} >= RETAINED, 15)
+    late = listen(port)
+    eventually(lambda: late.retained.keys() >= RETAINED, 15)
+    board.decide()
+    eventually(lambda: {e["seq"] for e in listener.of(f"{BOX}/event/decision")} >= {2})
+    listener.publish(f"{BOX}/cmd", '{"id":"e1","name":"ping"}')
+    eventually(lambda: listener.of(f"{BOX}/rsp") == [{"id": "e1", "ok": True}])
+    sockets = subprocess.run(["ss", "-ltn"], capture_output=True, text=True, check=False).stdout
+    if sockets:
+        assert f"127.0.0.1:{port}" in sockets
+        assert f"0.0.0.0:{port}" not in sockets
+    assert bridge.stop() < 2.0
+    assert "amqtt" not in bridge.log.read_text()
+
+
+def test_discovery_payload() -> None:
+    registry = Registry(Hub())
+    registry.claim("box-one", "link")
+    registry.hello("box-one", {"dev": "box-one", "board": "esp32", "fw": "0.1.0", "boot": 1})
+    registry.telemetry("box-one", {"case_mc": 44310, "fan": 1, "anom": 0, "power_mw": 5120})
+    registry.stored(Record(1, "box-one", 1, 1, "dec", 0, decision()))
+    board = registry.boards["box-one"]
+    payload = discovery(Topics("home"), board)
+    assert payload["device"]["identifiers"] == ["fanwise_home_box-one"]
+    assert payload["origin"]["name"]
+    assert [a["topic"] for a in payload["availability"]] == [
+        "fanwise/home/bridge/status", f"{BOX}/status",
+    ]  # fmt: skip
+    components = payload["components"]
+    unique = [c["unique_id"] for c in components.values()]
+    assert len(set(unique)) == len(unique)
+    assert components["case"]["device_class"] == "temperature"
+    assert components["case"]["unit_of_measurement"] == "°C"
+    assert components["anomaly"]["device_class"] == "problem"
+    assert {c["platform"] for c in components.values()} == {
+        "sensor", "binary_sensor", "switch", "button",
+    }  # fmt: skip
+    state = payloads.state(board)
+    for component in components.values():
+        template = component.get("value_template", "")
+        for word in template.replace("(", " ").replace("}", " ").split():
+            if word.startswith("value_json."):
+                assert word.removeprefix("value_json.").split(")")[0] in state
+        for key in ("payload_press", "payload_on", "payload_off"):
+            if key in component:
+                assert json.loads(component[key])["name"] in ("override", "auto")
+        if component["platform"] in ("button", "switch"):
+            assert component["command_topic"] == f"{BOX}/cmd"
+    assert len(json.dumps(payload)) < 8192

@@ -1,0 +1,146 @@
+"""Each record once, whatever comes in whatever order; nothing half."""
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from host.bridge.errors import StoreBusy, StoreUnusable
+from host.bridge.store import Incoming, Store
+
+DAY_S = 86400.0
+
+
+def item(device: str, boot: int, seq: int, received: float = 1000.0, **more: Any) -> Incoming:
+    body = {"t": "dec", "boot": boot, "seq": seq, "ms": seq, "why": f"{device} {boot} {seq}"}
+    return Incoming(device, boot, seq, {**body, **more}, received)
+
+
+def keys(store: Store) -> list[tuple[str, int, int]]:
+    return [(r.device, r.boot, r.seq) for r in store.after(0, 10**6)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "s.db")
+
+
+KEYS = st.tuples(st.sampled_from("ab"), st.integers(1, 3), st.integers(1, 8))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(st.lists(st.lists(KEYS, max_size=8), max_size=8))
+def test_every_record_exactly_once(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, int, int]]]
+) -> None:
+    store = Store(tmp_path_factory.mktemp("s") / "s.db")
+    new: list[tuple[str, int, int]] = []
+    for batch in batches:
+        new += [(r.device, r.boot, r.seq) for r in store.add([item(*key) for key in batch])]
+    wanted = {key for batch in batches for key in batch}
+    assert sorted(new) == sorted(wanted)
+    assert keys(store) == new
+    store.close()
+
+
+def test_a_copy_that_learned_the_time_is_a_copy(store: Store) -> None:
+    assert len(store.add([item("a", 1, 1)])) == 1
+    assert store.add([item("a", 1, 1, at=1795258800, ms=99)]) == []
+
+
+def test_a_board_with_erased_flash_starts_a_new_life(store: Store) -> None:
+    store.add([item("a", 1, 1), item("a", 1, 2)])
+    assert len(store.add([item("a", 1, 1, why="other"), item("a", 1, 2, why="other")])) == 2
+    assert store.add([item("a", 1, 1, why="other")]) == []
+    assert len(keys(store)) == 4
+    newest = store.record("a", 1, 1)
+    assert newest
+    assert newest.body["why"] == "other"
+
+
+def test_a_boot_counter_that_went_back_starts_a_new_life(store: Store) -> None:
+    store.hello("a", 9, {"dev": "a"})
+    store.add([item("a", 1, 1)])
+    store.hello("a", 1, {"dev": "a"})
+    assert len(store.add([item("a", 1, 1)])) == 1
+
+
+def test_full_disk_keeps_nothing_and_recovers(store: Store) -> None:
+    db = store._db
+    pages = db.execute("PRAGMA page_count").fetchone()[0]
+    db.execute(f"PRAGMA max_page_count={pages + 2}")
+    batch = [item("a", 1, n, pad="x" * 3000) for n in range(1, 11)]
+    with pytest.raises(StoreBusy, match="full"):
+        store.add(batch)
+    assert keys(store) == []
+    db.execute("PRAGMA max_page_count=100000")
+    assert len(store.add(batch)) == 10
+
+
+def test_locked_database_is_busy_not_broken(store: Store) -> None:
+    store._db.execute("PRAGMA busy_timeout=50")
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreBusy, match="locked"):
+        store.add([item("a", 1, 1)])
+    other.execute("ROLLBACK")
+    assert len(store.add([item("a", 1, 1)])) == 1
+
+
+def test_retention_by_age_and_by_size(store: Store) -> None:
+    now = time.time()
+    store.add([item("a", 1, n, received=now - 10 * DAY_S) for n in range(1, 11)])
+    store.add([item("a", 2, n, received=now, pad="x" * 2000) for n in range(1, 201)])
+    assert store.prune(5 * DAY_S, 10**9, now) == 10
+    assert len(keys(store)) == 200
+    dropped = store.prune(5 * DAY_S, 200_000, now)
+    left = keys(store)
+    assert 0 < len(left) == 200 - dropped < 200
+    assert left[-1] == ("a", 2, 200)
+    assert store._used_bytes() <= 200_000
+
+
+def test_telemetry_is_thinned(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db", telemetry_every_s=10)
+    store.add_telemetry([("a", at, {"n": at}) for at in range(100, 130)])
+    assert [row["n"] for row in store.telemetry("a", 0)] == [109, 119, 129]
+
+
+def test_rejected_frames_are_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("host.bridge.store.MAX_REJECTED", 5)
+    store.add([item("a", 1, n)._replace(reason="bad") for n in range(1, 20)])
+    assert keys(store) == []
+    kept = store._db.execute("SELECT seq FROM rejected ORDER BY id").fetchall()
+    assert [row[0] for row in kept] == [15, 16, 17, 18, 19]
+
+
+def test_cursor_survives(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    assert store.cursor("mqtt") == 0
+    store.set_cursor("mqtt", 7)
+    store.close()
+    assert Store(tmp_path / "s.db").cursor("mqtt") == 7
+
+
+def other_database(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE t (x)")
+
+
+UNUSABLE = [
+    (lambda p: p.write_text("this is no database at all " * 50), "not a database"),
+    (other_database, "another program"),
+    (lambda p: p.mkdir(), "unable to open"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "word"), UNUSABLE)
+def test_unusable_stores_say_so(tmp_path: Path, spoil: Any, word: str) -> None:
+    spoil(tmp_path / "s.db")
+    with pytest.raises(StoreUnusable, match=word) as error:
+        Store(tmp_path / "s.db")
+    assert "--store" in str(error.value)

@@ -1,0 +1,229 @@
+"""The live page: what it shows, and whom it lets in."""
+
+import re
+import shutil
+import socket
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from host.gateways.web import app
+from tests.bridge import browser
+from tests.bridge.conftest import Bridge, eventually
+from tests.bridge.fake_board import FakeBoard
+
+needs_chromium = pytest.mark.skipif(not browser.CHROMIUM, reason="Chromium is not installed")
+TOKEN = "correct-horse-battery"
+
+
+@pytest.fixture
+def served(bridge: Bridge, board: FakeBoard) -> Bridge:
+    """A bridge with one board, two readings and one decision."""
+    bridge.start("--port", str(board.path))
+    eventually(lambda: bridge.status("box-one") == "online")
+    board.tel(case_mc=44100)
+    board.tel(case_mc=44310)
+    board.decide()
+    eventually(lambda: board.acked)
+    return bridge
+
+
+@needs_chromium
+def test_a_browser_shows_a_decision_with_its_reason_and_bars(
+    served: Bridge, board: FakeBoard, tmp_path: Path
+) -> None:
+    with browser.browse(served.url) as page:
+        page.wait_for(".decision .phi-bar")
+        assert page.js("document.querySelector('.temp span').textContent") == "44.3"
+        reason = page.js("document.querySelector('.decision .reason').textContent")
+        assert reason.startswith("Fan on because the case would reach 45.4 C")
+        values = page.js("[...document.querySelectorAll('.phi-value')].map(e => e.textContent)")
+        assert values[0] == "+0.82 K"
+        assert "−0.29 K" in values
+        assert "adds up exactly" in page.js("document.querySelector('.phi-sum').textContent")
+        assert page.js("document.querySelector('.chart canvas') !== null")
+        # Live: what comes now shows up without a reload, and text stays text.
+        board.decide(why="<img src=x onerror=alert(1)> on", set=0, rule="thermostat", phi=None)
+        page.wait_for(".decision[data-seq='2']")
+        assert page.js("document.querySelectorAll('.reason img').length") == 0
+        board.durable("alarm", kind="fan", on=1, why="Fan stands still", val=0)
+        page.wait_for(".board[data-alarm='1'] .alarm")
+        # A command from the page reaches the board.
+        page.js("document.querySelector('.actions button').click()")
+        page.wait_for(".actions output[data-ok='1']")
+        assert board.commands("override")[-1]["args"] == {"fan": 1, "for_s": 600}
+        page.picture(tmp_path / "page.png")
+        # A restarted bridge is found again, and commands work with its new CSRF token.
+        served.stop()
+        page.wait_for("#stream[data-state='gone']")
+        served.start("--port", str(board.path))
+        page.wait_for("#stream[data-state='live']", 20)
+        page.wait_for(".status[data-status='online']")
+        page.js("document.querySelectorAll('.actions button')[2].click()")
+        eventually(lambda: board.commands("auto"))
+        page.wait_for(".actions output[data-ok='1']")
+        unexpected = [e for e in page.errors if "Failed to load" not in e and "403" not in e]
+        assert unexpected == []
+    assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
+
+
+@needs_chromium
+def test_no_sideways_scrolling_on_a_phone(served: Bridge) -> None:
+    with browser.browse(served.url, size=(360, 740), dark=True) as page:
+        page.wait_for(".decision .phi-bar")
+        assert page.js("document.documentElement.scrollWidth") <= 360
+
+
+def test_the_page_needs_nothing_from_elsewhere() -> None:
+    for file in app.STATIC.rglob("*"):
+        if file.suffix in (".html", ".css", ".js"):
+            outside = re.findall(
+                r"(?:src|href|url|import|fetch)\W{1,3}(?:https?:)?//", file.read_text()
+            )
+            assert not outside, file
+        if file.suffix == ".html":
+            text = file.read_text()
+            assert not re.search(r"<script(?![^>]*src=)|style=|\son\w+=", text), file
+
+
+def test_api(served: Bridge, board: FakeBoard) -> None:
+    for _ in range(4):
+        board.decide()
+    eventually(lambda: len(board.acked) == 5)
+    decisions = served.get("/api/decisions?device=box-one&limit=3")["decisions"]
+    assert [d["seq"] for d in decisions] == [5, 4, 3]
+    older = served.get(f"/api/decisions?limit=3&before={decisions[-1]['id']}")["decisions"]
+    assert [d["seq"] for d in older] == [2, 1]
+    one = served.get("/api/decisions/box-one/7/2")
+    assert one["shapley"]["err"] == 0
+    total = one["shapley"]["base"] + sum(v["value"] for v in one["shapley"]["values"])
+    assert total == pytest.approx(one["shapley"]["total"])
+    assert served.get("/api/decisions?device=nobody")["decisions"] == []
+    assert served.get("/health") == {"ok": True}
+
+
+REQUESTS = [
+    # path, headers, body, status
+    ("/api/decisions/box-one/7/99", {}, None, 404),
+    ("/api/decisions/box-one/7/99999999999999999999", {}, None, 404),
+    ("/api/decisions?limit=many", {}, None, 400),
+    ("/api/decisions?before=99999999999999999999", {}, None, 400),
+    ("/api/history/nobody", {}, None, 404),
+    ("/static/../app.py", {}, None, 404),
+    ("/static/%2e%2e/app.py", {}, None, 404),
+    ("/nothing", {}, None, 404),
+    ("/api/boards", {"Host": "evil.example"}, None, 421),
+    ("/api/boards", {"Host": "evil.example:80"}, None, 421),
+    ("/api/boards", {"Host": "localhost"}, None, 200),
+    ("/api/boards", {"Host": "192.0.2.1:8080"}, None, 200),
+    ("/api/commands", {}, {"device": "box-one", "name": "auto"}, 403),
+    ("/api/commands", {"X-Fanwise-CSRF": "x"}, {"device": "box-one", "name": "auto"}, 403),
+    ("/api/commands", {}, {"pad": "x" * 5000}, 413),
+]
+
+
+def test_refusals(served: Bridge, board: FakeBoard) -> None:
+    for path, headers, body, status in REQUESTS:
+        assert served.request(path, body, headers)[0] == status, (path, headers)
+    csrf = served.get("/api/session")["csrf"]
+    good = {"device": "box-one", "name": "auto", "args": {}}
+    own = {"X-Fanwise-CSRF": csrf, "Origin": served.url}
+    foreign = {"X-Fanwise-CSRF": csrf, "Origin": "http://evil.example"}
+    assert served.request("/api/commands", good, foreign)[0] == 403
+    assert board.commands("auto") == []
+    assert served.request("/api/commands", ["x"], own)[0] == 400
+    assert served.request("/api/commands", {**good, "device": "nobody"}, own)[0] == 404
+    assert served.request("/api/commands", good, own)[0] == 200
+    with urllib.request.urlopen(served.url, timeout=5) as answer:
+        policy = answer.headers["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+
+
+def test_login(bridge: Bridge, board: FakeBoard, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    config = tmp_path / "bridge.toml"
+    config.write_text(f"[web]\ntoken_file = '{tmp_path / 'token'}'\nlisten = '0.0.0.0:1'\n")
+    bridge.start("--config", str(config), "--port", str(board.path), wait=False)
+    eventually(lambda: bridge.ready())
+    for path in ("/api/boards", "/events", "/api/commands", "/api/session"):
+        assert bridge.request(path)[0] == 401, path
+    assert bridge.request("/api/boards", headers={"Authorization": "Bearer wrong"})[0] == 401
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    assert bridge.request("/api/boards", headers=bearer)[0] == 200
+    eventually(lambda: board.commands("rebirth"))
+    eventually(lambda: bridge.get("/api/boards", **bearer)["boards"])
+    body = {"device": "box-one", "name": "auto", "args": {}}
+    assert bridge.request("/api/commands", body, bearer)[0] == 200
+    assert TOKEN not in bridge.log.read_text()
+    if browser.CHROMIUM:
+        with browser.browse(bridge.url) as page:
+            page.wait_for("#token")
+            page.js(f"document.querySelector('#token').value = '{TOKEN}'")
+            page.js("document.querySelector('button').click()")
+            page.wait_for(".board[data-device='box-one']")
+            assert page.js("document.cookie") == ""
+
+
+def test_a_browser_that_reads_nothing_holds_up_nobody(served: Bridge, board: FakeBoard) -> None:
+    with socket.create_connection(("127.0.0.1", served.port)) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        slow.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for _ in range(60):
+            for _ in range(50):
+                board.tel()
+            time.sleep(0.005)
+        board.decide()
+        eventually(lambda: (7, 2) in board.acked)
+        assert served.get("/health") == {"ok": True}
+        assert served.stop() < 2.5
+
+
+START_ERRORS = [
+    (["--http", "127.0.0.1:{taken}"], ["live page", "in use", "--http"]),
+    (
+        ["--embedded-broker", "--embedded-port", "{taken}"],
+        ["embedded MQTT broker", "in use", "--embedded-port"],
+    ),
+    (["--http", "192.0.2.7:8080"], ["needs a login", "token_file"]),
+    (["--store", "/proc/nowhere/s.db"], ["/proc/nowhere/s.db", "--store"]),
+    (["--broker", "ftp://x"], ["ftp://x", "mqtt://"]),
+    (["--port", "/etc/passwd"], ["/etc/passwd", "not a serial device"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), START_ERRORS)
+def test_start_errors_are_one_clear_message(
+    bridge: Bridge, board: FakeBoard, arguments: list[str], words: list[str]
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = str(other.getsockname()[1])
+        filled = [each.replace("{taken}", taken) for each in arguments]
+        bridge.start("--port", str(board.path), *filled, wait=False)
+        assert bridge.process
+        assert bridge.process.wait(10) == 2
+    said = bridge.log.read_text()
+    assert all(word in said for word in words), said
+    assert "Traceback" not in said
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
+def test_numbers_as_people_read_them() -> None:
+    import json
+    import subprocess
+
+    module = app.STATIC / "js" / "format.js"
+    cases = (
+        "[f.number(null), f.number(-0.04), f.number(-1.25, 2), f.signed(0.001), f.signed(0.4),"
+        "f.signed(-0.4), f.celsius(41250), f.celsius(undefined), f.duration(59), f.duration(600)]"
+    )
+    script = f"const f = await import({json.dumps(module.as_uri())}); console.log(JSON.stringify({cases}))"
+    command = ["node", "--input-type=module", "-e", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    assert json.loads(done.stdout) == [
+        "–", "0.0", "−1.25", "0.00", "+0.40", "−0.40", "41.3", "–", "59 s", "10 min",
+    ]  # fmt: skip
