@@ -1,1 +1,1 @@
-"""Simulated boards: the real firmware in a real MicroPython VM, with virtual devices and virtual time."""
+"""Simulated boards: the firmware in a real MicroPython VM, virtual devices, virtual time."""
