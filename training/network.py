@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -119,7 +120,9 @@ def to_int8(model: Any, rows: NDArray[np.int8]) -> bytes:
         for row in shown:
             yield [row[None, :]]
 
-    with quiet():
+    with quiet(), warnings.catch_warnings():
+        # The converter warns that int8 inputs come without statistics; calibration supplies them.
+        warnings.simplefilter("ignore")
         shape = tf.TensorSpec((1, rows.shape[1]), tf.float32, name="features")
         frozen = convert_variables_to_constants_v2(
             tf.function(lambda features: model(features)).get_concrete_function(shape)
