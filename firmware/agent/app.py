@@ -224,7 +224,8 @@ class App:
         return True, "here", None
 
     def cmd_set_limit(self, args):
-        low, high = self.config.limit_bounds()
+        low = self.config.limit_low_mc
+        high = self.config.limit_high_mc
         limit_mc = args["limit_mc"]
         if not low <= limit_mc <= high:
             return False, "limit_mc: a number from %d to %d is needed" % (low, high), None

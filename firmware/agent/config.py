@@ -5,6 +5,8 @@ The host writes the file (host/devices/boards.py) and checks it with the same co
 
 import json
 
+from .plain import Plain, copy
+
 PATH = "/config.json"
 
 # name, lowest, highest, default
@@ -85,6 +87,7 @@ class Config:
             self._check_together(problems)
         if problems:
             raise ConfigError(problems)
+        self.limit_low_mc, self.limit_high_mc = _limit_bounds(self.trip_mc)
 
     def _check_together(self, problems):
         if self.trip_mc < self.limit_mc + TRIP_ABOVE_LIMIT_MK:
@@ -105,15 +108,20 @@ class Config:
                     problems.append("sensors.%s.%s: pin %d is %s" % (role, key, pin, used[pin]))
                 used[pin] = "sensors.%s.%s" % (role, key)
 
-    def limit_bounds(self) -> tuple:
-        """Lowest and highest limit_mc that may be set by command."""
-        for key, low, high, _ in INTEGERS:
-            if key == "limit_mc":
-                return low, min(high, self.trip_mc - TRIP_ABOVE_LIMIT_MK)
-        raise KeyError("limit_mc")
+
+def _limit_bounds(trip_mc):
+    for key, low, high, _ in INTEGERS:
+        if key == "limit_mc":
+            return low, min(high, trip_mc - TRIP_ABOVE_LIMIT_MK)
+    raise KeyError("limit_mc")
 
 
-def load(path: str = PATH) -> Config:
+def _plain(settings):
+    names = [row[0] for row in INTEGERS] + list(NAMES)
+    return copy(settings, names + ["relay", "sensors", "limit_low_mc", "limit_high_mc"])
+
+
+def load(path: str = PATH) -> Plain:
     """The settings of a file. Raises ConfigError, also where it cannot be read."""
     try:
         with open(path) as file:
@@ -122,16 +130,17 @@ def load(path: str = PATH) -> Config:
         raise ConfigError(["%s cannot be read (%s): deploy the settings" % (path, error)])
     except (ValueError, RuntimeError):
         raise ConfigError(["%s is not JSON: deploy the settings again" % path])
-    return Config(raw)
+    return _plain(Config(raw))
 
 
-class Fallback:
-    """Settings for a board whose own cannot be used: no sensor, so the fan runs, and it says why.
+def fallback(path: str = PATH) -> Plain:
+    """For a board whose own settings cannot be used: no sensor, so the fan runs."""
+    return _plain(_Fallback(path))
 
-    Name and relay are taken from `path` where they are whole; `relay` is {} otherwise.
-    """
 
-    def __init__(self, path: str = PATH):
+class _Fallback:
+    # Name and relay are taken from `path` where they are whole; `relay` is {} otherwise.
+    def __init__(self, path):
         try:
             with open(path) as file:
                 raw = json.load(file)
@@ -149,9 +158,7 @@ class Fallback:
         relay = _relay(raw.get("relay"), problems)
         self.relay = {} if problems else relay
         self.sensors: dict = {}
-
-    def limit_bounds(self) -> tuple:
-        return Config.limit_bounds(self)  # type: ignore[arg-type]
+        self.limit_low_mc, self.limit_high_mc = _limit_bounds(self.trip_mc)
 
 
 def _name(raw, key, problems):

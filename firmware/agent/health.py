@@ -124,3 +124,30 @@ class Health:
         worst = self.worst_ms
         self.worst_ms = 0
         return worst
+
+
+class Watchdog:
+    """The hardware watchdog: the loop calls `feed()` after a good period, and nobody else does.
+
+    wdt: machine.WDT.
+    """
+
+    def __init__(self, wdt, timeout_ms: int):
+        self._make = wdt
+        self._timeout_ms = timeout_ms
+        self._wdt = None
+
+    def feed(self) -> None:
+        if self._wdt is None:
+            # Made again with the loop's own, shorter time: an ESP32 reconfigures the one it has.
+            self._wdt = self._make(timeout=self._timeout_ms)
+        self._wdt.feed()
+
+
+class NoPin:
+    """Stands for the relay's pin where the settings do not tell it: left alone since reset, an
+    input, so the coil is without current.
+    """
+
+    def value(self, level=None):
+        return level

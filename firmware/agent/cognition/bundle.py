@@ -9,6 +9,8 @@ import hashlib
 import json
 import os
 
+from agent.plain import Plain, copy
+
 from .engine import Model, ModelError
 from .features import FeatureWindow
 
@@ -19,6 +21,13 @@ MAX_MANIFEST = 8192
 MAX_EVALUATIONS = 2048  # of one explanation: baseline rows * 2 ** features
 
 
+_COMMON = ("role", "name", "specs", "names", "baseline", "model")
+_OF_ROLE = {
+    COOLING: ("horizon_s", "off_q", "on_q", "scale_num", "scale_shift"),
+    ANOMALY: ("threshold", "hold", "in_mul", "out_mul", "shift"),
+}
+
+
 class BundleError(Exception):
     """The bundle must not be used; the message says why and names what to deploy again."""
 
@@ -27,12 +36,8 @@ class NoBundleError(BundleError):
     """There is none for that role."""
 
 
-class Bundle:
-    """A checked bundle. `name` is "id@version"; `specs` has (name, offset, mul, shift) of each
-    feature; `baseline` the Shapley baseline rows; `model` is loaded.
-    """
-
-    def __init__(self, folder: str, role: str, max_arena_bytes: int = 16384):
+class _Bundle:
+    def __init__(self, folder, role, max_arena_bytes=16384):
         manifest = _manifest(folder + "/manifest.json")
         path = folder + "/model.tflite"
         self.role = _member(manifest, "role", str)
@@ -131,15 +136,21 @@ class Bundle:
                     )
 
 
-def load(role: str, root: str = ROOT) -> Bundle:
-    """The bundle of a role. Raises BundleError, NoBundleError where there is none."""
+def load(role: str, root: str = ROOT) -> Plain:
+    """The checked bundle of a role. Raises BundleError, NoBundleError where there is none.
+
+    `name` is "id@version"; `specs` has (name, offset, mul, shift) of each feature, `names` its
+    names; `baseline` has the Shapley baseline rows; `model` is loaded. `cooling` has `horizon_s`,
+    `off_q`, `on_q`, `scale_num` and `scale_shift`; `anomaly` `threshold`, `hold`, `in_mul`,
+    `out_mul` and `shift`.
+    """
     folder = root + "/" + role
     try:
         os.stat(folder + "/manifest.json")
     except OSError:
         raise NoBundleError("no %s model is installed" % role)
     try:
-        return Bundle(folder, role)
+        return copy(_Bundle(folder, role), _COMMON + _OF_ROLE[role])
     except OSError as error:
         raise BundleError("%s cannot be read: %s" % (folder, error))
 

@@ -67,17 +67,6 @@ class FeatureWindow:
         self._steady = 0  # samples since the fan was switched
         self._was_on = -1
         self._trend = 0
-        self._getters = {
-            "case_mc": self._get_case,
-            "ambient_mc": self._get_ambient,
-            "rise_mk": self._get_rise,
-            "power_mw": self._get_power,
-            "power_avg_mw": self._get_power_avg,
-            "trend_mk": self._get_trend,
-            "fan_rpm": self._get_fan_rpm,
-            "fan_pm": self._get_fan_pm,
-            "residual_mk": self._get_residual,
-        }
 
     def push(self, case_mc: int, ambient_mc: int, power_mw: int, fan_rpm: int, fan_on) -> None:
         """One sample; `fan_on` is what the fan was set to since the last one."""
@@ -136,40 +125,29 @@ class FeatureWindow:
 
     def value(self, name: str) -> int:
         """A feature by its name, in the unit of its name. Raises KeyError."""
-        return self._getters[name]()
+        n = self.count
+        if name == "case_mc":
+            return self.case_mc
+        if name == "ambient_mc":
+            return self.ambient_mc
+        if name == "rise_mk":
+            return self.case_mc - self.ambient_mc
+        if name == "power_mw":
+            return self.power_mw
+        if name == "power_avg_mw":
+            return self._power_sum // (n if n < MEAN else MEAN) if n else 0
+        if name == "trend_mk":
+            return self._trend
+        if name == "fan_rpm":
+            return self._rpm_sum // (n if n < SPEED else SPEED) if n else 0
+        if name == "fan_pm":
+            return self._fan_sum * 1000 // (n if n < MEAN else MEAN) if n else 0
+        if name == "residual_mk":
+            n = self._residuals
+            return self._residual_sum // (n if n < RESIDUAL else RESIDUAL) if n else 0
+        raise KeyError(name)
 
     @staticmethod
     def known(name: str) -> bool:
         """Whether there is a feature of that name."""
         return name in UNITS
-
-    def _get_case(self):
-        return self.case_mc
-
-    def _get_ambient(self):
-        return self.ambient_mc
-
-    def _get_rise(self):
-        return self.case_mc - self.ambient_mc
-
-    def _get_power(self):
-        return self.power_mw
-
-    def _get_power_avg(self):
-        n = self.count
-        return self._power_sum // (n if n < MEAN else MEAN) if n else 0
-
-    def _get_trend(self):
-        return self._trend
-
-    def _get_fan_rpm(self):
-        n = self.count
-        return self._rpm_sum // (n if n < SPEED else SPEED) if n else 0
-
-    def _get_fan_pm(self):
-        n = self.count
-        return self._fan_sum * 1000 // (n if n < MEAN else MEAN) if n else 0
-
-    def _get_residual(self):
-        n = self._residuals
-        return self._residual_sum // (n if n < RESIDUAL else RESIDUAL) if n else 0

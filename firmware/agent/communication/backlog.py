@@ -4,7 +4,7 @@
 class Backlog:
     """A ring of encoded frames with a byte budget. `dropped` counts those that made way."""
 
-    def __init__(self, budget: int = 3072):
+    def __init__(self, budget: int = 1536):
         self._budget = budget
         self._lines: list = []
         self._bytes = 0

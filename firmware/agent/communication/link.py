@@ -8,7 +8,7 @@ from .frames import FRAME, Decoder
 # Longest JSON text a host may send; it bounds the memory a command can take.
 MAX_COMMAND = 1024
 # Bytes taken per look, so that a babbling line cannot keep the loop from its period.
-MAX_BYTES = 512
+MAX_BYTES = 256
 HOST_SILENT_MS = 30000
 
 

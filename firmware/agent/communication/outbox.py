@@ -1,7 +1,7 @@
 """Durable frames until the host has stored them: in flight, in a ring in RAM, on flash.
 
 The window in flight is filled from the spool first, then from the ring. The ring goes to flash
-where the host is silent and it is half full or has waited long, and on an orderly restart. What the
+where the host is silent and it has grown or waited long, and on an orderly restart. What the
 spool's cap costs, or a full ring where flash fails, is counted in `dropped`.
 """
 
@@ -9,7 +9,9 @@ from .frames import pack
 
 WINDOW = 4
 REPEAT_MS = 3000
-BUDGET = 12288
+BUDGET = 8192
+# With nobody listening this much is kept in RAM: flash is written in pieces of about a block.
+SPILL_BYTES = 3072
 SPILL_AGE_MS = 300000
 
 
@@ -60,7 +62,7 @@ class Outbox:
         if not connected:
             oldest = self._oldest_in_ram()
             if oldest is not None and (
-                now_ms - oldest.since_ms >= SPILL_AGE_MS or self._ring_bytes > self._budget // 2
+                now_ms - oldest.since_ms >= SPILL_AGE_MS or self._ring_bytes > SPILL_BYTES
             ):
                 self.spill()
         elif self._ring_bytes > self._budget:

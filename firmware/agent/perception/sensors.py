@@ -55,7 +55,12 @@ class Sensors:
             if role in settings:
                 self.fitted.append(channel)
                 # [channel, settings, driver, periods until it is made again]
-                self._entries.append([channel, settings[role], None, 0])
+                entry = [channel, settings[role], None, 0]
+                self._entries.append(entry)
+                try:
+                    self._remake(entry)
+                except Exception as error:
+                    channel.reason = "%s: %s" % (type(error).__name__, error)
             else:
                 channel.reason = "there is none"
 

@@ -1,1 +1,0 @@
-"""Doing it: the relay, its interlocks and its safe state."""

@@ -1,1 +1,0 @@
-"""Readings into features, forecasts, scores and their explanations."""

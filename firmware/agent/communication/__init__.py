@@ -1,1 +1,0 @@
-"""Link to the host: frames, serial line, durable outbox."""

@@ -1,1 +1,0 @@
-"""What to do and why: policy, alarms, commands and the records they leave."""

@@ -1,1 +1,0 @@
-"""Sensors into readings: integers in the unit of their name, or None and why."""

@@ -1,0 +1,30 @@
+"""An object of attributes alone, so that the module that filled it can be unloaded after start-up.
+
+On the board functions keep their module's code alive: what lives on after start must not be an
+instance of a class of a module that is only needed to start.
+"""
+
+import sys
+
+
+class Plain:
+    """Attributes, nothing else."""
+
+
+def copy(source, names) -> Plain:
+    """The named attributes of an object."""
+    target = Plain()
+    for name in names:
+        setattr(target, name, getattr(source, name))
+    return target
+
+
+def unload(names) -> None:
+    """Drops modules whose work is done from MicroPython's memory; elsewhere they stay."""
+    if sys.implementation.name != "micropython":
+        return
+    for name in names:
+        module = sys.modules.pop(name, None)
+        parent, _, child = name.rpartition(".")
+        if module is not None and parent in sys.modules and hasattr(sys.modules[parent], child):
+            delattr(sys.modules[parent], child)
