@@ -81,7 +81,7 @@ class App:
             if wait_ms > 0:
                 self.parts.sleep_ms(wait_ms if wait_ms < LOOK_MS else LOOK_MS)
 
-    def _guarded(self, step) -> bool:
+    def _guarded(self, step):
         try:
             step()
             return True

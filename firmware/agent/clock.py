@@ -53,5 +53,5 @@ class WallClock:
         self._ms = ms
         return True
 
-    def at(self, ms: int):
+    def at(self, ms):
         return None if self._at is None else self._at + (ms - self._ms) // 1000

@@ -5,7 +5,7 @@ The host writes the file (host/devices/boards.py) and checks it with the same co
 
 import json
 
-from .plain import Plain, copy
+from .plain import copy
 
 PATH = "/config.json"
 
@@ -87,16 +87,16 @@ class Config:
             self._check_together(problems)
         if problems:
             raise ConfigError(problems)
-        self.limit_low_mc, self.limit_high_mc = _limit_bounds(self.trip_mc)
+        self.limit_low_mc, self.limit_high_mc = _limit_bounds(self.trip_mc)  # type: ignore[attr-defined]
 
     def _check_together(self, problems):
-        if self.trip_mc < self.limit_mc + TRIP_ABOVE_LIMIT_MK:
+        if self.trip_mc < self.limit_mc + TRIP_ABOVE_LIMIT_MK:  # type: ignore[attr-defined]
             problems.append(
                 "trip_mc is %d, at least limit_mc + %d is needed"
-                % (self.trip_mc, TRIP_ABOVE_LIMIT_MK)
+                % (self.trip_mc, TRIP_ABOVE_LIMIT_MK)  # type: ignore[attr-defined]
             )
-        if self.wdt_ms < 3 * self.period_ms:
-            problems.append("wdt_ms is %d, at least 3 * period_ms is needed" % self.wdt_ms)
+        if self.wdt_ms < 3 * self.period_ms:  # type: ignore[attr-defined]
+            problems.append("wdt_ms is %d, at least 3 * period_ms is needed" % self.wdt_ms)  # type: ignore[attr-defined]
         used = {self.relay["pin"]: "relay.pin"}
         for role in ROLES:
             sensor = self.sensors.get(role, {})
@@ -121,7 +121,7 @@ def _plain(settings):
     return copy(settings, names + ["relay", "sensors", "limit_low_mc", "limit_high_mc"])
 
 
-def load(path: str = PATH) -> Plain:
+def load(path=PATH):
     """The settings of a file. Raises ConfigError, also where it cannot be read."""
     try:
         with open(path) as file:
@@ -133,7 +133,7 @@ def load(path: str = PATH) -> Plain:
     return _plain(Config(raw))
 
 
-def fallback(path: str = PATH) -> Plain:
+def fallback(path=PATH):
     """For a board whose own settings cannot be used: no sensor, so the fan runs."""
     return _plain(_Fallback(path))
 
@@ -158,7 +158,7 @@ class _Fallback:
         relay = _relay(raw.get("relay"), problems)
         self.relay = {} if problems else relay
         self.sensors: dict = {}
-        self.limit_low_mc, self.limit_high_mc = _limit_bounds(self.trip_mc)
+        self.limit_low_mc, self.limit_high_mc = _limit_bounds(self.trip_mc)  # type: ignore[attr-defined]
 
 
 def _name(raw, key, problems):
@@ -215,8 +215,8 @@ def _sensors(raw, problems):
         prefix = "sensors.%s." % role
         members = DRIVERS[driver]
         sensor = {"driver": driver}
-        for key in members:
-            low, high, default = members[key]
+        for key in members:  # type: ignore[attr-defined]
+            low, high, default = members[key]  # type: ignore[index]
             sensor[key] = _integer(prefix, given, key, low, high, default, problems)
         for key in given:
             if key not in sensor:

@@ -24,7 +24,7 @@ class BootState:
         self._path = path
         found = _read(path) or _read(path + ".new")
         self.lost = found is None
-        self.boot, self.fails, self.crashes = found or (_random_thousand(), 0, 0)
+        self.boot, self.fails, self.crashes = found or (_random_thousand(), 0, 0)  # type: ignore[var-annotated]
 
     def begin(self) -> None:
         """Counts this boot, as failed until it proves good."""
@@ -114,7 +114,7 @@ class Health:
         if ms > self.worst_ms:
             self.worst_ms = ms
 
-    def error(self, error, where: str) -> None:
+    def error(self, error, where):
         """An exception that was caught."""
         self.errors += 1
         self.last_error = "%s: %s: %s" % (where, type(error).__name__, error)
@@ -132,7 +132,7 @@ class Watchdog:
     wdt: machine.WDT.
     """
 
-    def __init__(self, wdt, timeout_ms: int):
+    def __init__(self, wdt, timeout_ms):
         self._make = wdt
         self._timeout_ms = timeout_ms
         self._wdt = None
@@ -141,7 +141,7 @@ class Watchdog:
         if self._wdt is None:
             # Made again with the loop's own, shorter time: an ESP32 reconfigures the one it has.
             self._wdt = self._make(timeout=self._timeout_ms)
-        self._wdt.feed()
+        self._wdt.feed()  # type: ignore[attr-defined]
 
 
 class NoPin:

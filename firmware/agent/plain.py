@@ -11,7 +11,12 @@ class Plain:
     """Attributes, nothing else."""
 
 
-def copy(source, names) -> Plain:
+def plain():
+    """An empty one."""
+    return Plain()
+
+
+def copy(source, names):
     """The named attributes of an object."""
     target = Plain()
     for name in names:
@@ -19,7 +24,7 @@ def copy(source, names) -> Plain:
     return target
 
 
-def unload(names) -> None:
+def unload(names):
     """Drops modules whose work is done from MicroPython's memory; elsewhere they stay."""
     if sys.implementation.name != "micropython":
         return

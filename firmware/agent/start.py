@@ -2,7 +2,7 @@
 
 import gc
 
-from .plain import Plain, unload
+from .plain import plain, unload
 
 CAUSES = ("unknown", "power_on", "hard", "watchdog", "deepsleep", "soft")
 WATCHDOG = 3
@@ -29,7 +29,7 @@ def make(state):
     if hasattr(gc, "threshold"):
         # Else what is read once fills the heap, and what stays lies scattered over all of it.
         gc.threshold(GC_THRESHOLD)
-    parts = Plain()
+    parts = plain()
     parts.boot_state = state
     parts.safe_mode = state.safe_mode
     parts.problems = []
@@ -90,7 +90,7 @@ def _models(parts):
     from .cognition import bundle
     from .cognition.engine import forget_loader
 
-    found = []
+    found: list = []
     why_none = "no model is installed"
     for role in (bundle.COOLING, bundle.ANOMALY):
         gc.collect()

@@ -40,7 +40,7 @@ class Relay:
         self._exhausted = False
         self._write()
 
-    def request(self, fan_on, now_ms: int) -> int:
+    def request(self, fan_on, now_ms):
         """Sets the fan as far as the interlocks let it; returns `on`."""
         self.held = None
         since = now_ms - self._since_ms

@@ -46,5 +46,5 @@ class Anomaly:
     def prepare(self, view):
         pass
 
-    def in_unit(self, numerator, denominator) -> int:
+    def in_unit(self, numerator, denominator):
         return (2 * numerator + denominator) // (2 * denominator)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 
-from agent.plain import Plain, copy
+from agent.plain import copy
 
 from .engine import Model, ModelError
 from .features import FeatureWindow
@@ -136,7 +136,7 @@ class _Bundle:
                     )
 
 
-def load(role: str, root: str = ROOT) -> Plain:
+def load(role, root=ROOT):
     """The checked bundle of a role. Raises BundleError, NoBundleError where there is none.
 
     `name` is "id@version"; `specs` has (name, offset, mul, shift) of each feature, `names` its
@@ -155,14 +155,14 @@ def load(role: str, root: str = ROOT) -> Plain:
         raise BundleError("%s cannot be read: %s" % (folder, error))
 
 
-def int8(value) -> int:
+def int8(value):
     """The value if it is one. Raises BundleError."""
     if isinstance(value, bool) or not isinstance(value, int) or not -128 <= value <= 127:
         raise BundleError("%r is not an int8 value" % (value,))
     return value
 
 
-def bytes_of(row) -> tuple:
+def bytes_of(row):
     """A row of int8 values, checked. Raises BundleError."""
     if not isinstance(row, list):
         raise BundleError("a row of int8 values is needed")

@@ -86,7 +86,7 @@ class Cooling:
         """Sets what is behind the features to the action that is explained: off."""
         view[len(self.features.row)] = self.bundle.off_q
 
-    def in_unit(self, numerator, denominator) -> int:
+    def in_unit(self, numerator, denominator):
         """A Shapley numerator in mK, rounded to the nearest."""
         whole = denominator << self.bundle.scale_shift
         return (2 * numerator * self.bundle.scale_num + whole) // (2 * whole)

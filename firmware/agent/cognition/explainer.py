@@ -23,7 +23,7 @@ class Explainer:
             most = max(most, len(e.bundle.baseline) << len(e.bundle.names))
         self._worth = array("i", [0] * (most + 1))
         self._scratch = array("b", [0] * 12)
-        self._subject = None
+        self._subject: object = None
         self._row = b""
         self._stored = self._read = 0
         self._baseline = self._step = 0
@@ -32,7 +32,7 @@ class Explainer:
     def busy(self) -> bool:
         return self._subject is not None
 
-    def begin(self, subject, row) -> None:
+    def begin(self, subject, row):
         """Starts on `row` (int8 features) of a Cooling or Anomaly."""
         self._subject = subject
         self._row = row
@@ -42,12 +42,12 @@ class Explainer:
         """Gives up what is under way."""
         self._subject = None
 
-    def work(self, evaluations: int):
+    def work(self, evaluations):
         """Does at most that many; returns the phi block (docs/decision-record.md) and the
         contributions [(name, value in unit)] once done, None before.
         """
         subject = self._subject
-        rows = subject.bundle.baseline
+        rows = subject.bundle.baseline  # type: ignore[attr-defined]
         n = len(self._row)
         while self._baseline < len(rows):
             row = rows[self._baseline]
@@ -71,12 +71,12 @@ class Explainer:
 
     def _evaluate(self, members, row):
         # Every input is written each time: a control period may have used the model in between.
-        view = self._subject.inputs
+        view = self._subject.inputs  # type: ignore[attr-defined]
         x = self._row
         for i in range(len(x)):
             view[i] = x[i] if members >> i & 1 else row[i]
-        self._subject.prepare(view)
-        self._worth[self._stored] = self._subject.evaluate()
+        self._subject.prepare(view)  # type: ignore[attr-defined]
+        self._worth[self._stored] = self._subject.evaluate()  # type: ignore[attr-defined]
         self._stored += 1
 
     def _next_worth(self):

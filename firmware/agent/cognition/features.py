@@ -68,7 +68,7 @@ class FeatureWindow:
         self._was_on = -1
         self._trend = 0
 
-    def push(self, case_mc: int, ambient_mc: int, power_mw: int, fan_rpm: int, fan_on) -> None:
+    def push(self, case_mc, ambient_mc, power_mw, fan_rpm, fan_on):
         """One sample; `fan_on` is what the fan was set to since the last one."""
         case_mc = _clamp(case_mc)
         power_mw = _clamp(power_mw)

@@ -40,7 +40,7 @@ class Mind:
         self.no_model = no_model
         self._held = [0, 0, 0, 0]  # the last known of case, ambient, power, fan
 
-    def observe(self, sensors, fan_on) -> None:
+    def observe(self, sensors, fan_on):
         """Takes one period's readings; the window goes on with the last known for a missing one."""
         held = self._held
         i = 0
@@ -92,7 +92,7 @@ class Mind:
     def score(self):
         return self.anomaly.score if self.anomaly else None
 
-    def acted(self, fan_on) -> None:
+    def acted(self, fan_on):
         """What was set after this period's forecasts; the one for it is judged a horizon later."""
         if self.cooling and self.cooling.fc_off_mc is not None:
-            self.window.expect(self.cooling.fc_on_mc if fan_on else self.cooling.fc_off_mc)
+            self.window.expect(self.cooling.fc_on_mc if fan_on else self.cooling.fc_off_mc)  # type: ignore[arg-type]

@@ -32,7 +32,7 @@ class Outbox:
     work.
     """
 
-    def __init__(self, spool, budget: int = BUDGET):
+    def __init__(self, spool, budget=BUDGET):
         self._spool = spool
         self._budget = budget
         self._window: list = []
@@ -125,7 +125,7 @@ class Outbox:
                 return Entry(boot, seq, pack(text), segment, now_ms)
             self._spool.done(segment)
 
-    def ack(self, pairs) -> int:
+    def ack(self, pairs):
         """Forgets the frames named by [boot, seq] pairs, in any order; returns how many it knew.
 
         Anything else in `pairs` is ignored.

@@ -13,7 +13,7 @@ class Reporter:
     # Lines of the backlog per look at the line: 230 bytes take 20 ms at 115,200 baud.
     BACKLOG_LINES = 1
 
-    def __init__(self, boot: int, uptime, wall, link, outbox, backlog):
+    def __init__(self, boot, uptime, wall, link, outbox, backlog):
         self._boot = boot
         self._uptime = uptime
         self._wall = wall

@@ -3,7 +3,7 @@
 from agent.version import VERSION
 
 
-def hello(app) -> dict:
+def hello(app):
     """Who the board is and what it can do."""
     mind = app.mind
     models = {}
@@ -32,7 +32,7 @@ def hello(app) -> dict:
     }
 
 
-def telemetry(app, now_ms: int) -> dict:
+def telemetry(app, now_ms):
     """One period."""
     sensors = app.sensors
     mind = app.mind
@@ -57,7 +57,7 @@ def telemetry(app, now_ms: int) -> dict:
     }
 
 
-def vitals(app, now_ms: int) -> dict:
+def vitals(app, now_ms):
     """One minute."""
     health = app.health
     outbox = app.outbox

@@ -164,10 +164,10 @@ class Spool:
         try:
             if self._reading is not segment:
                 self._close()
-                self._file = open(self._path(segment), "rb")
+                self._file = open(self._path(segment), "rb")  # type: ignore[assignment]
                 self._reading = segment
             while not self._ready:
-                block = self._file.read(CHUNK)
+                block = self._file.read(CHUNK)  # type: ignore[attr-defined]
                 if not block:
                     return False
                 for event in self._decoder.feed(block):

@@ -23,7 +23,7 @@ class Alarm:
         self._hold_clear = hold_clear or self._hold
         self._count = 0
 
-    def judge(self, cause) -> bool:
+    def judge(self, cause):
         """Takes one period's verdict; True if the alarm has just been raised or cleared."""
         if bool(cause) == self.active:
             self._count = 0
@@ -40,7 +40,7 @@ FAN_STILL_RPM = 200
 FAN_PATIENCE_S = 8
 
 
-def fan_fault(fan_on, rpm) -> str:
+def fan_fault(fan_on, rpm):
     """What is wrong with the fan, or "": rpm None is the tachometer's matter, not the fan's."""
     if rpm is None:
         return ""
@@ -63,7 +63,7 @@ class Alarms:
     sensor of a sensor alarm, else None.
     """
 
-    def __init__(self, tell, fitted, period_ms: int, anomaly_hold: int, restarted: bool):
+    def __init__(self, tell, fitted, period_ms, anomaly_hold, restarted):
         self._tell = tell
         self._sensors = []
         for channel in fitted:
@@ -81,7 +81,7 @@ class Alarms:
         """Whether the anomaly alarm is raised."""
         return self._anomaly.active
 
-    def judge_anomaly(self, score, threshold) -> None:
+    def judge_anomaly(self, score, threshold):
         """Before the decision, which depends on it. A score that is not known says nothing."""
         if score is None:
             return
@@ -95,7 +95,7 @@ class Alarms:
             why = "%s: score %d, threshold %d" % (words, score, threshold)
             self._tell(ANOMALY, above, why, score, None)
 
-    def judge(self, case_mc, trip_mc, fan_on, rpm, now_ms: int) -> None:
+    def judge(self, case_mc, trip_mc, fan_on, rpm, now_ms):
         """After the relay was set."""
         for channel, one in self._sensors:
             if one.judge(channel.value is None):

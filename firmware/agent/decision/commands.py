@@ -21,7 +21,7 @@ COMMANDS = {
 MAX_ID = 32
 
 
-def run(frame: dict, target) -> dict:
+def run(frame, target):
     """The answer to a `cmd` frame."""
     id = frame.get("id")
     if not isinstance(id, str) or not 0 < len(id) <= MAX_ID:

@@ -102,7 +102,7 @@ def reason(s: Situation, ask: int, rule: str) -> str:
     return "Fan %s because %s" % ("on" if ask else "off", because)
 
 
-def mostly(contributions) -> str:
+def mostly(contributions):
     """What is added to the reason once the forecast is explained: the two largest contributions,
     of (words, mK) pairs, that are worth a tenth of a kelvin.
     """

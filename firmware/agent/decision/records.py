@@ -16,7 +16,7 @@ class Trigger:
         self._last_ms = 0
         self.requested = False
 
-    def due(self, ask, set_to, rule, now_ms: int) -> bool:
+    def due(self, ask, set_to, rule, now_ms):
         now = (ask, set_to, rule)
         if now == self._last and not self.requested and now_ms - self._last_ms < MINUTE_MS:
             return False
@@ -26,7 +26,7 @@ class Trigger:
         return True
 
 
-def decision(situation, mind, sensors, relay, ask, rule, why, now_ms) -> dict:
+def decision(situation, mind, sensors, relay, ask, rule, why, now_ms):
     """A decision record without `phi`; the words lack what only the explanation can add."""
     cooling = mind.cooling
     if cooling and cooling.fc_off_mc is not None:
@@ -61,7 +61,7 @@ def decision(situation, mind, sensors, relay, ask, rule, why, now_ms) -> dict:
     }
 
 
-def alarm(kind: str, raised, why: str, value, now_ms: int) -> dict:
+def alarm(kind, raised, why, value, now_ms):
     """An alarm frame, raised or cleared. `value` is what it was judged by."""
     return {
         "t": "alarm",
@@ -73,7 +73,7 @@ def alarm(kind: str, raised, why: str, value, now_ms: int) -> dict:
     }
 
 
-def mostly_score(contributions) -> str:
+def mostly_score(contributions):
     """The two features that contribute most to a score, for the words of an alarm."""
     largest = sorted(contributions, key=_value, reverse=True)[:2]
     named = ["%s %d" % pair for pair in largest if pair[1] > 0]
@@ -96,7 +96,7 @@ class Recorder:
         self._words = words
         self._waiting: list = []  # [frame, subject, row, what follows in the words]
 
-    def add(self, frame: dict, subject=None, tail: str = "") -> None:
+    def add(self, frame, subject=None, tail=""):
         """Takes a frame about what `subject` (Cooling or Anomaly) has just computed, or None.
 
         tail: follows the explanation in `why`.
@@ -145,11 +145,11 @@ class Recorder:
         self._waiting = []
 
 
-def bytes_like(row) -> tuple:
+def bytes_like(row):
     """A copy of a row of int8 values that later periods do not change."""
     return tuple(row)
 
 
-def held_tail(relay, now_ms: int) -> str:
+def held_tail(relay, now_ms):
     """The words about the interlock that holds the relay, or ""."""
     return held_words(relay.held, relay.on, relay.wait_ms(now_ms)) if relay.held else ""

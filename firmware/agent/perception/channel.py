@@ -12,12 +12,12 @@ class Channel:
 
     def __init__(self, name: str, low: int, high: int, max_step: int, now_ms: int = 0):
         self.name = name
-        self.value = None
+        self.value: int | None = None
         self.reason = "it has not been read yet"
         self._low = low
         self._high = high
         self._max_step = max_step
-        self._last = None
+        self._last: int | None = None
         self._last_ms = now_ms
         self._jumps = 0
         self._bad_since_ms = now_ms

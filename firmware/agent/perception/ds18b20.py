@@ -16,7 +16,7 @@ _NEAR_MK = 5000
 TRIES = 2  # 7 ms each; the scratchpad keeps its content, so a disturbed transfer is repeated
 
 
-def decode(pad) -> int:
+def decode(pad):
     """m°C of a nine-byte scratchpad whose CRC is right. Raises SensorError if it cannot be one."""
     # Zeros have a right CRC too; the fixed bits of the configuration register tell them apart.
     if pad[4] & 0x9F != 0x1F:
@@ -28,7 +28,7 @@ def decode(pad) -> int:
     return ((raw >> unused) << unused) * 125 >> 1
 
 
-def crc_ok(pad) -> bool:
+def crc_ok(pad):
     """The 1-Wire CRC over the scratchpad, its own CRC byte included."""
     crc = 0
     for byte in pad:

@@ -100,10 +100,10 @@ class INA219:
         self._put(CALIBRATION, self._calibration)
 
     def _get(self, register):
-        self._i2c.readfrom_mem_into(self._addr, register, self._buf)
+        self._i2c.readfrom_mem_into(self._addr, register, self._buf)  # type: ignore[attr-defined]
         return self._buf[0] << 8 | self._buf[1]
 
     def _put(self, register, value):
         self._buf[0] = value >> 8
         self._buf[1] = value & 0xFF
-        self._i2c.writeto_mem(self._addr, register, self._buf)
+        self._i2c.writeto_mem(self._addr, register, self._buf)  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ ENTRIES = 28  # up to 105
 SAMPLES = 4
 
 
-def voltage_table(r_fixed_ohm: int, r25_ohm: int, beta_k: int, vref_mv: int):
+def voltage_table(r_fixed_ohm, r25_ohm, beta_k, vref_mv):
     """Voltages in 10 uV, falling, at COLDEST_C, COLDEST_C + STEP_C and so on."""
     table = array("i", [0] * ENTRIES)
     for i in range(ENTRIES):
@@ -25,7 +25,7 @@ def voltage_table(r_fixed_ohm: int, r25_ohm: int, beta_k: int, vref_mv: int):
     return table
 
 
-def decode(table, v: int) -> int:
+def decode(table, v):
     """m°C for a voltage in 10 uV. Raises SensorError where the wire is open or shorted."""
     if v > table[0]:
         raise SensorError("the wire is open")

@@ -14,7 +14,7 @@ PLAUSIBLE = {
 REMAKE_PERIODS = 10
 
 
-def make_driver(settings: dict):
+def make_driver(settings):
     """The driver object for a sensor's settings. Modules load only where they are used."""
     args = {key: value for key, value in settings.items() if key != "driver"}
     kind = settings["driver"]
@@ -42,7 +42,7 @@ class Sensors:
     not in `fitted`. `supply_mv`, `current_ma`: what came with the power, or None.
     """
 
-    def __init__(self, settings: dict, now_ms: int = 0, make=make_driver):
+    def __init__(self, settings, now_ms=0, make=make_driver):
         self._make = make
         self.supply_mv = None
         self.current_ma = None
@@ -76,7 +76,7 @@ class Sensors:
                 channel.refuse(str(error), now_ms)
             except Exception as error:
                 channel.refuse("%s: %s" % (type(error).__name__, error), now_ms)
-            if channel is self.power:
+            if channel is self.power:  # type: ignore[attr-defined]
                 ok = channel.value is not None
                 self.supply_mv = entry[2].supply_mv if ok else None
                 self.current_ma = entry[2].current_ma if ok else None
