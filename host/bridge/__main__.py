@@ -29,6 +29,12 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--http", metavar="HOST:PORT", help="live page (default 127.0.0.1:8080, or off)")
     p.add_argument("--site", metavar="NAME", help="site name in MQTT topics (default home)")
+    p.add_argument(
+        "--keepalive-s",
+        type=float,
+        metavar="S",
+        help="longest silence towards a board (default 10; boards take 30 for a lost host)",
+    )
     p.add_argument("--log-level", choices=logs.LEVELS)
     p.add_argument(
         "--print-decisions", action="store_true", help="print one line per stored decision"

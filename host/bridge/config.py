@@ -57,6 +57,7 @@ class Config:
     site: str
     ports: tuple[str, ...]
     baud: int
+    keepalive_s: float
     store: StoreConfig
     broker: BrokerConfig | None
     web: WebConfig | None
@@ -83,6 +84,7 @@ def load(path: Path | None, flags: dict[str, Any]) -> Config:
         site=site,
         ports=_ports(table, flags.get("port"), problems),
         baud=table.integer("baud", None, 115200, 1200, 4_000_000),
+        keepalive_s=table.number("keepalive_s", flags.get("keepalive_s"), 10.0, 0.05, 20.0),
         store=StoreConfig(
             path=_store_path(
                 store.text("path", flags.get("store"), str(StoreConfig.path)), problems
@@ -148,6 +150,17 @@ class Table:
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return value
         self._problems.append(f"{self._prefix}{key}: expected a whole number from {low} to {high}")
+        return default
+
+    def number(
+        self, key: str, flag: float | None, default: float, low: float, high: float
+    ) -> float:
+        value = self._take(key, flag)
+        if value is None:
+            return default
+        if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
+            return float(value)
+        self._problems.append(f"{self._prefix}{key}: expected a number from {low} to {high}")
         return default
 
     def flag(self, key: str, flag: bool | None) -> bool:

@@ -34,7 +34,6 @@ LOG = logging.getLogger("fanwise.link")
 
 SILENT_S = 15.0
 TICK_S = 1.0
-PING_S = 10.0
 CLOCK_S = 600.0
 # A board that is just starting answers late; one that is running within a period.
 REBIRTH_S = 3.0
@@ -60,6 +59,7 @@ class Link:
         self,
         path: str,
         baud: int,
+        keepalive_s: float,
         writer: Writer,
         registry: Registry,
         on_response: Callable[[str, dict[str, Any]], None],
@@ -71,6 +71,7 @@ class Link:
         self.device: str | None = None
         self.stats = LinkStats()
         self._baud = baud
+        self._keepalive_s = keepalive_s
         self._writer = writer
         self._registry = registry
         self._on_response = on_response
@@ -132,12 +133,13 @@ class Link:
         return True
 
     async def _serve(self) -> None:
-        due = {"clock": 0.0, "ping": time.monotonic() + PING_S, "rebirth": 0.0}
+        due = {"clock": 0.0, "ping": time.monotonic() + self._keepalive_s, "rebirth": 0.0}
         while not self._closed.is_set():
             self._tick(time.monotonic(), due)
+            tick_s = min(TICK_S, self._keepalive_s)
             try:
                 # Not wait_for: on Python 3.11 it can swallow a cancellation that comes with it.
-                async with asyncio.timeout(TICK_S):
+                async with asyncio.timeout(tick_s):
                     await self._closed.wait()
             except TimeoutError:
                 pass
@@ -157,7 +159,7 @@ class Link:
             due["rebirth"] = now + wait
             self._ask_who()
         elif now >= due["ping"]:
-            due["ping"] = now + PING_S
+            due["ping"] = now + self._keepalive_s
             self.send({"t": "cmd", "id": f"ping-{self._seq}", "name": "ping", "args": {}})
         if now - self._heard > SILENT_S:
             for _, text in self._decoder.flush():
@@ -248,8 +250,8 @@ class Link:
             return
         self.stats.saw_volatile(boot, seq)
         if kind == "tel":
-            self._registry.telemetry(device, frame)
-            self._writer.add_telemetry(device, time.time(), frame)
+            at = self._registry.telemetry(device, frame)
+            self._writer.add_telemetry(device, at, frame)
         elif kind == "rsp":
             self._on_response(device, frame)
         elif kind == "health":

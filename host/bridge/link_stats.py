@@ -41,7 +41,11 @@ class LinkStats:
 
     def saw_volatile(self, boot: int, seq: int) -> None:
         last_boot, last_seq = self._volatile
-        if boot == last_boot and seq > last_seq + 1:
+        if boot == last_boot and seq <= last_seq:
+            # From the board's ring: sent while nobody listened, and now once more.
+            self.volatile_lost = max(0, self.volatile_lost - 1)
+            return
+        if boot == last_boot:
             self.volatile_lost += seq - last_seq - 1
         self._volatile = (boot, seq)
 

@@ -1,7 +1,7 @@
 """What the bridge knows of each board right now, and which link speaks for it."""
 
+import bisect
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -11,6 +11,7 @@ from host.bridge.store import Record
 
 HISTORY_POINTS = 900
 MAX_DEVICES = 256
+MAX_ALARMS = 32
 
 
 class Status(StrEnum):
@@ -39,12 +40,12 @@ class Board:
     health: dict[str, Any] = field(default_factory=dict)
     decision: Record | None = None
     last_alarms: dict[str, Record] = field(default_factory=dict)
-    history: deque[list[Any]] = field(default_factory=lambda: deque(maxlen=HISTORY_POINTS))
+    history: list[list[Any]] = field(default_factory=list)
 
     @property
     def alarms(self) -> dict[str, Record]:
-        """Alarms raised and not cleared, by kind."""
-        return {kind: last for kind, last in self.last_alarms.items() if last.body["on"]}
+        """Alarms raised and not cleared, by kind and what they are of."""
+        return {key: last for key, last in self.last_alarms.items() if last.body["on"]}
 
 
 class Registry:
@@ -101,11 +102,25 @@ class Registry:
         self.boards[device].health = health
         self._hub.publish(BoardChanged(device))
 
-    def telemetry(self, device: str, tel: dict[str, Any]) -> None:
+    def telemetry(self, device: str, tel: dict[str, Any]) -> float:
+        """Take a reading; when it was made, in unix seconds by the host's clock.
+
+        A board that was alone sends its ring of old readings between new ones: those go into the
+        chart, and are never shown as what is now.
+        """
         board = self.boards[device]
-        board.tel, board.tel_at = tel, time.time()
-        board.history.append(point(board.tel_at, tel))
-        self._hub.publish(Reading(device, board.tel_at, tel))
+        now = time.time()
+        newest = board.tel
+        if tel["boot"] == newest.get("boot") and tel["seq"] < newest["seq"]:
+            at = board.tel_at - (newest["ms"] - tel["ms"]) / 1000
+            bisect.insort(board.history, point(at, tel), key=lambda each: each[0])
+            del board.history[:-HISTORY_POINTS]
+            return at
+        board.tel, board.tel_at = tel, now
+        board.history.append(point(now, tel))
+        del board.history[:-HISTORY_POINTS]
+        self._hub.publish(Reading(device, now, tel))
+        return now
 
     def stored(self, record: Record) -> None:
         board = self.boards.get(record.device)
@@ -128,9 +143,12 @@ def _apply(board: Board, record: Record) -> None:
     if record.kind == "dec" and _newer(board, record, board.decision):
         board.decision = record
     elif record.kind == "alarm":
-        kind = record.body["kind"]
-        if _newer(board, record, board.last_alarms.get(kind)):
-            board.last_alarms[kind] = record
+        # A sensor alarm names its sensor: two sensors lost are two alarms.
+        key = " ".join(filter(None, (record.body["kind"], record.body.get("of"))))
+        if _newer(board, record, board.last_alarms.get(key)):
+            board.last_alarms[key] = record
+            while len(board.last_alarms) > MAX_ALARMS:
+                del board.last_alarms[next(iter(board.last_alarms))]
 
 
 def _newer(board: Board, record: Record, known: Record | None) -> bool:

@@ -34,7 +34,15 @@ class Service:
         writer = Writer(store, config.store, self._stored)
         commands = Commands(self._send, writer, store)
         self._links = [
-            Link(path, config.baud, writer, self._registry, commands.answered, self._hello)
+            Link(
+                path,
+                config.baud,
+                config.keepalive_s,
+                writer,
+                self._registry,
+                commands.answered,
+                self._hello,
+            )
             for path in config.ports
         ]
         self.core = Core(config.site, hub, self._registry, store, writer, commands, self._links)

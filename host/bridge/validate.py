@@ -143,6 +143,7 @@ def _alarm(obj: Frame) -> None:
     _one_of(obj, "kind", ALARM_KINDS)
     _one_of(obj, "on", (0, 1))
     _text(obj, "why", required=True)
+    _text(obj, "of")
     _phi(obj.get("phi"))
 
 

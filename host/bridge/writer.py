@@ -36,7 +36,7 @@ class Writer:
         self._on_stored = on_stored
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._waiting: deque[tuple[Incoming, Acknowledge]] = deque()
-        self._telemetry: dict[str, tuple[str, int, dict[str, Any]]] = {}
+        self._telemetry: dict[tuple[str, int], tuple[str, int, dict[str, Any]]] = {}
         self._wake = asyncio.Event()
         self.problem: str | None = None
         self.stored = 0
@@ -49,8 +49,11 @@ class Writer:
             self._wake.set()
 
     def add_telemetry(self, device: str, at: float, tel: dict[str, Any]) -> None:
-        self._telemetry[device] = (device, int(at), {**tel, "received": round(at, 1)})
-        self._wake.set()
+        """Take a reading; one per device and `telemetry_every_s` is kept, the latest."""
+        key = (device, int(at) // self._limits.telemetry_every_s)
+        if key in self._telemetry or len(self._telemetry) < MAX_WAITING:
+            self._telemetry[key] = (device, int(at), {**tel, "received": round(at, 1)})
+            self._wake.set()
 
     async def call(self, work: Callable[..., T], *args: Any) -> T:
         """Run a method of the store in its thread."""

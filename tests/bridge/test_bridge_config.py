@@ -19,6 +19,7 @@ CASES = [
     (f"ports = ['{TTY}']\nsite = 'a/b'", {}, ["site"]),
     (f"ports = ['{TTY}']\nbaud = true", {}, ["baud", "whole number"]),
     (f"ports = ['{TTY}']\nbaud = 1", {}, ["baud", "1200"]),
+    (f"ports = ['{TTY}']\nkeepalive_s = 60", {}, ["keepalive_s", "20"]),
     (f"ports = ['{TTY}']\nbuad = 9600", {}, ['"buad"', "baud"]),
     (f"ports = ['{TTY}']\nlog_level = 'loud'", {}, ["log_level", "debug"]),
     (f"ports = ['{TTY}']\nstore = 'x.db'", {}, ["[store]"]),

@@ -100,11 +100,12 @@ def test_kill_9_in_the_stream_loses_and_doubles_nothing(bridge: Bridge, board: F
     total = 0
     for records in (150, 150, 40):
         bridge.start(*arguments)
+        already = len(board.acked)
         for _ in range(records):
             board.decide()
         total += records
         # Killed with frames on the line, in the queue, and on the way to the disk.
-        eventually(lambda already=len(board.acked): len(board.acked) > already + 15, 20)
+        eventually(lambda already=already: len(board.acked) > already + 15, 20)
         bridge.kill(signal.SIGKILL)
     bridge.start(*arguments)
     eventually(lambda: not board.queue, 30)
@@ -140,6 +141,38 @@ def test_a_restarted_board_on_the_same_line(bridge: Bridge, board: FakeBoard) ->
     eventually(lambda: (8, 1) in board.acked)
     eventually(lambda: (bridge.board("box-one") or {})["boot"] == 8)
     assert bridge.keys("box-one") == [(7, 1), (8, 1)]
+
+
+def test_old_readings_from_the_ring_are_never_shown_as_now(
+    bridge: Bridge, board: FakeBoard
+) -> None:
+    bridge.start("--port", str(board.path))
+    eventually(lambda: bridge.status("box-one") == "online")
+    for case_mc in (41000, 42000):
+        board.tel(case_mc=case_mc)
+    head = board.head("tel", 1)
+    late = {**head, "ms": max(0, head["ms"] - 1000), "case_mc": 30000, "fan": 0}
+    board.raw(frames.encode(late))
+
+    def cases() -> list[int]:
+        return [point[1] for point in bridge.get("/api/history/box-one")["points"]]
+
+    eventually(lambda: 30000 in cases())
+    assert cases() == [30000, 41000, 42000]
+    view = bridge.board("box-one")
+    assert view
+    assert view["tel"]["case_mc"] == 42000
+    assert stats(bridge, "box-one")["volatile_lost"] == 0
+
+
+def test_alarms_of_two_sensors_are_two_alarms(bridge: Bridge, board: FakeBoard) -> None:
+    bridge.start("--port", str(board.path))
+    for on, of in ((1, "case"), (1, "fan"), (0, "case")):
+        board.durable("alarm", kind="sensor", on=on, of=of, why=f"Sensor {of}", val=5)
+    eventually(lambda: len(board.acked) == 3)
+    view = bridge.board("box-one")
+    assert view
+    assert [alarm["of"] for alarm in view["alarms"]] == ["fan"]
 
 
 def test_two_boards_with_one_id(bridge: Bridge, board: FakeBoard, tmp_path: Path) -> None:
@@ -214,12 +247,13 @@ def test_a_silent_board_is_lost_and_found(tmp_path: Path, monkeypatch: pytest.Mo
 async def _silent_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module, "SILENT_S", 0.4)
     monkeypatch.setattr(link_module, "TICK_S", 0.05)
-    monkeypatch.setattr(link_module, "PING_S", 0.1)
     registry = Registry(Hub())
     store = Store(tmp_path / "s.db")
     writer = Writer(store, StoreConfig(), registry.stored)
     with FakeBoard(tmp_path / "b", "box-one", answers=False) as board:
-        link = Link(str(board.path), 115200, writer, registry, lambda *_: None, lambda *_: None)
+        link = Link(
+            str(board.path), 115200, 0.1, writer, registry, lambda *_: None, lambda *_: None
+        )
         task = asyncio.create_task(link.run())
         seen = [link.state]
         wanted = [State.ONLINE, State.LOST, State.ONLINE]

@@ -286,7 +286,8 @@ def test_discovery_payload() -> None:
     registry = Registry(Hub())
     registry.claim("box-one", "link")
     registry.hello("box-one", {"dev": "box-one", "board": "esp32", "fw": "0.1.0", "boot": 1})
-    registry.telemetry("box-one", {"case_mc": 44310, "fan": 1, "anom": 0, "power_mw": 5120})
+    tel = {"boot": 1, "seq": 1, "ms": 0, "case_mc": 44310, "fan": 1, "anom": 0, "power_mw": 5120}
+    registry.telemetry("box-one", tel)
     registry.stored(Record(1, "box-one", 1, 1, "dec", 0, decision()))
     board = registry.boards["box-one"]
     payload = discovery(Topics("home"), board)

@@ -221,7 +221,8 @@ def test_numbers_as_people_read_them() -> None:
         "[f.number(null), f.number(-0.04), f.number(-1.25, 2), f.signed(0.001), f.signed(0.4),"
         "f.signed(-0.4), f.celsius(41250), f.celsius(undefined), f.duration(59), f.duration(600)]"
     )
-    script = f"const f = await import({json.dumps(module.as_uri())}); console.log(JSON.stringify({cases}))"
+    source = json.dumps(module.as_uri())
+    script = f"const f = await import({source}); console.log(JSON.stringify({cases}))"
     command = ["node", "--input-type=module", "-e", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
     assert json.loads(done.stdout) == [
