@@ -24,7 +24,7 @@ class Status(StrEnum):
 
 
 # Chart columns, in the order of a history point behind its time.
-POINT = ("case_mc", "ambient_mc", "fc_off_mc", "fc_on_mc", "fan", "score")
+POINT = ("case_mc", "ambient_mc", "fc_off_mc", "fc_on_mc", "fan", "score", "ms")
 
 
 @dataclass

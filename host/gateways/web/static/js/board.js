@@ -96,6 +96,7 @@ export class BoardCard {
   update(view) {
     this.view = view;
     this.status.dataset.status = view.status;
+    this.status.dataset.safe = view.safe ? 1 : 0;
     text(this.status, view.safe ? `${STATUS[view.status] || view.status}, safe mode` : STATUS[view.status] || view.status);
     text(this.about, [view.board, view.fw && `firmware ${view.fw}`, ...Object.values(view.models)].filter(Boolean).join(" · "));
     this.node.dataset.live = view.status === "online" ? 1 : 0;

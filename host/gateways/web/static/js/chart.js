@@ -2,6 +2,7 @@
 // Ambient stays off it: it would flatten the few kelvin around the limit that matter.
 
 const WINDOW_S = 600;
+const MS = 7;
 const LEAST_S = 240;
 const MAX_POINTS = 900;
 const HORIZON_S = 60;
@@ -59,6 +60,7 @@ export class Chart {
   data() {
     const newest = this.points.length ? this.points[this.points.length - 1][0] : Date.now() / 1000;
     const points = this.points.filter((point) => point[0] > newest - WINDOW_S);
+    const ahead = HORIZON_S / pace(this.points);
     const celsius = (mc) => (typeof mc === "number" ? mc / 1000 : null);
     const rows = new Map();
     const row = (at) => {
@@ -70,9 +72,9 @@ export class Chart {
       const now = row(at);
       now[1] = celsius(caseMc);
       now[4] = fan;
-      row(at + HORIZON_S)[2] = celsius(offMc);
+      row(at + ahead)[2] = celsius(offMc);
     }
-    row(newest + HORIZON_S - LEAST_S);
+    row(newest + ahead - LEAST_S);
     const sorted = [...rows.values()].sort((a, b) => a[0] - b[0]);
     for (const each of sorted) each[3] = celsius(this.limit);
     return [0, 1, 2, 3, 4].map((column) => sorted.map((each) => each[column]));
@@ -102,6 +104,17 @@ export class Chart {
       hooks: { drawClear: [(plot) => shadeFan(plot, colour.running)] },
     }, this.data(), this.node);
   }
+}
+
+// Board seconds per second of ours, from its uptime: 1 on hardware, more in a hurried simulation.
+function pace(points) {
+  const last = points.length - 1;
+  let first = last;
+  while (first > 0 && last - first < 60 && points[first - 1][MS] < points[first][MS]) first -= 1;
+  const seconds = last < 0 ? 0 : points[last][0] - points[first][0];
+  if (seconds < 3) return 1;
+  const ratio = (points[last][MS] - points[first][MS]) / 1000 / seconds;
+  return ratio > 1.25 || ratio < 0.8 ? Math.max(0.1, Math.min(100, ratio)) : 1;
 }
 
 function shadeFan(plot, colour) {

@@ -7,16 +7,24 @@ const clamp = (value) => Math.max(0, Math.min(1, value));
 
 export function scoreMeter(node, tel) {
   const { score, thr } = tel;
+  if (typeof score !== "number") {
+    put(node, h("p", { class: "meter-title" }, "Anomaly score"), h("p", { class: "meter-note" }, "no score now"));
+    return;
+  }
   const full = Math.max((thr || 0) * 2, score || 0, 1);
   put(node,
     h("p", { class: "meter-title" }, "Anomaly score", h("b", {}, `${number(score, 0)} of ${number(thr, 0)}`)),
     h("div", { class: "track" },
       h("span", { class: "fill", data: { over: score > thr ? 1 : 0 }, vars: { "--part": clamp((score || 0) / full) } }),
       typeof thr === "number" ? h("span", { class: "mark", vars: { "--part": clamp(thr / full) } }) : null),
-    h("p", { class: "meter-note" }, typeof score !== "number" ? "no anomaly model" : tel.anom ? "alarm raised" : score > thr ? "above the threshold" : "nothing unusual"));
+    h("p", { class: "meter-note" }, tel.anom ? "alarm raised" : score > thr ? "above the threshold" : "nothing unusual"));
 }
 
 export function forecastMeter(node, tel, limitMc) {
+  if (typeof tel.fc_off_mc !== "number" && typeof tel.fc_on_mc !== "number") {
+    put(node, h("p", { class: "meter-title" }, "Forecast in 60 s"), h("p", { class: "meter-note" }, "no forecast now: the thermostat decides"));
+    return;
+  }
   const values = [tel.fc_off_mc, tel.fc_on_mc, limitMc, tel.case_mc].filter((v) => typeof v === "number").map(milli);
   const low = Math.min(...values) - 1;
   const high = Math.max(...values) + 1;
