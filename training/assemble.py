@@ -77,12 +77,13 @@ def operators(model_bytes: bytes) -> list[str]:
 
 
 def fitting_boards(model_bytes: bytes) -> list[str]:
-    """Boards whose memory budget holds file and arena: `[memory] model_bytes` in boards/*.toml."""
-    needed = len(model_bytes) + int(Model(model_bytes).ram)
+    """Boards whose memory budget in boards/*.toml has room for the file and for its arena."""
+    arena = int(Model(model_bytes).ram)
     found = []
     for path in sorted((Path(__file__).resolve().parent.parent / "boards").glob("*.toml")):
-        budget = tomllib.loads(path.read_text()).get("memory", {}).get("model_bytes")
-        if isinstance(budget, int) and budget >= needed:
+        budget = tomllib.loads(path.read_text()).get("memory", {})
+        room = budget.get("model_bytes", 0), budget.get("arena_bytes", 0)
+        if room[0] >= len(model_bytes) and room[1] >= arena:
             found.append(path.stem)
     return found
 
@@ -151,7 +152,6 @@ def anomaly_manifest(
         "role": "anomaly",
         "trained_on": trained_on,
         "features": [feature.entry() for feature in model.features],
-        "output": {"name": "reconstruction", "unit": "1", "scale_num": 1, "scale_shift": 1},
         "threshold": model.threshold,
         "hold": HOLD,
         "diff": {"in_mul": model.in_mul, "out_mul": model.out_mul, "shift": DIFF_SHIFT},

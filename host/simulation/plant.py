@@ -74,9 +74,9 @@ def _relative(
 
 
 MACHINES = (
-    _relative("esp32-1", 1.0, 1.0, (1.5, 8.0), fan_rpm_max=3000.0, limit_c=45.0),
-    _relative("esp32-2", 0.7, 0.85, (1.2, 7.0), fan_rpm_max=3600.0, limit_c=45.0, ambient_c=22.0),
-    _relative("esp32-3", 1.5, 1.6, (2.5, 12.5), fan_rpm_max=2400.0, limit_c=47.0, ambient_c=25.0),
+    _relative("esp32-1", 1.0, 1.0, (2.5, 9.0), fan_rpm_max=3000.0, limit_c=45.0),
+    _relative("esp32-2", 0.7, 0.85, (2.0, 8.0), fan_rpm_max=3600.0, limit_c=45.0, ambient_c=22.0),
+    _relative("esp32-3", 1.5, 1.6, (4.0, 14.5), fan_rpm_max=2400.0, limit_c=47.0, ambient_c=25.0),
 )
 
 
