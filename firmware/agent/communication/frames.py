@@ -112,7 +112,12 @@ class Decoder:
                 search = at + 1
                 continue
             if end > size:
-                break
+                # A whole frame inside what is still to be one: the outer one was torn.
+                inner = self._whole_frame(buf, at + 1, size)
+                if inner == 0:
+                    break
+                at = inner
+                end = self._frame_end(buf, at, size)
             text = buf[buf.find(b"{", at) : end]
             obj = _parse(text) if self._parse else None
             if obj is None and self._parse:
@@ -148,6 +153,15 @@ class Decoder:
             return at + 2 if buf[at + 1] == _LF else at
         self._line_break = False
         return at + 1 if buf[at] == _LF else at
+
+    def _whole_frame(self, buf, search, size):
+        while True:
+            at = buf.find(MARKER, search)
+            if at < 0:
+                return 0
+            if 0 < self._frame_end(buf, at, size) <= size:
+                return at
+            search = at + 1
 
     def _frame_end(self, buf, at, size):
         # Where the frame marked at `at` ends; 0: none here; beyond `size`: more bytes decide.
