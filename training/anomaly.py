@@ -26,7 +26,7 @@ HIDDEN = (12, 4, 12)
 HOLD = 5
 THRESHOLD_QUANTILE = 0.9995
 WARM_UP_S = 120
-"""Samples at the start of a run whose windows are not full yet; boards wait as long."""
+"""Samples at the start of a run whose windows are not full yet: no row of training or judging."""
 DIFF_SHIFT = 12
 SPAN = 2
 """Training standard deviations in one network unit: inputs clamp at eight of them, not at four."""
