@@ -1,6 +1,7 @@
 """python -m host.bridge --port /dev/ttyUSB0 --store run-state/fanwise.db"""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -46,6 +47,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     flags = vars(parser().parse_args(argv))
     try:
+        if os.name == "nt":
+            raise StartError("serial ports need Linux or macOS; on Windows run it in WSL 2")
         settings = config.load(flags.pop("config"), flags)
         logs.configure(settings.log_level)
         # Only now: importing the service costs more than reading the settings.

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from host.bridge.errors import ConfigError
 from host.bridge.logs import LEVELS
+from host.bridge.toml_table import Table
 
 NAME = re.compile(r"[a-z0-9_-]{1,32}")
 TOPIC_PREFIX = re.compile(r"[A-Za-z0-9_/-]{1,64}")
@@ -107,82 +108,6 @@ def load(path: Path | None, flags: dict[str, Any]) -> Config:
     return config
 
 
-class Table:
-    """One TOML table: reads members by type and remembers which were asked for."""
-
-    def __init__(self, name: str, tree: dict[str, Any], problems: list[str]) -> None:
-        self._prefix = f"[{name}] " if name else ""
-        self._tree = tree
-        self._problems = problems
-        self._known: set[str] = set()
-
-    def table(self, key: str) -> "Table":
-        value = self._take(key, None)
-        if value is not None and not isinstance(value, dict):
-            self._problems.append(f"{key}: expected a table; write [{key}] on a line of its own")
-            value = None
-        return Table(key, value or {}, self._problems)
-
-    def text(self, key: str, flag: str | None, default: str) -> str:
-        value = self._take(key, flag)
-        if value is None:
-            return default
-        if isinstance(value, str) and value:
-            return value
-        self._problems.append(f'{self._prefix}{key}: expected text in quotes, as in "{default}"')
-        return default
-
-    def texts(self, key: str, flag: list[str] | None) -> tuple[str, ...]:
-        value = self._take(key, flag)
-        if value is None:
-            return ()
-        if isinstance(value, list) and all(isinstance(item, str) and item for item in value):
-            return tuple(value)
-        self._problems.append(
-            f'{self._prefix}{key}: expected a list of texts, as in ["one", "two"]'
-        )
-        return ()
-
-    def integer(self, key: str, flag: int | None, default: int, low: int, high: int) -> int:
-        value = self._take(key, flag)
-        if value is None:
-            return default
-        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
-            return value
-        self._problems.append(f"{self._prefix}{key}: expected a whole number from {low} to {high}")
-        return default
-
-    def number(
-        self, key: str, flag: float | None, default: float, low: float, high: float
-    ) -> float:
-        value = self._take(key, flag)
-        if value is None:
-            return default
-        if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
-            return float(value)
-        self._problems.append(f"{self._prefix}{key}: expected a number from {low} to {high}")
-        return default
-
-    def flag(self, key: str, flag: bool | None) -> bool:
-        value = self._take(key, flag)
-        if value is None or isinstance(value, bool):
-            return bool(value)
-        self._problems.append(f"{self._prefix}{key}: expected true or false")
-        return False
-
-    def refuse_unknown(self) -> None:
-        for key in self._tree:
-            if key not in self._known:
-                known = ", ".join(sorted(self._known))
-                self._problems.append(
-                    f'{self._prefix}"{key}" is no setting here; there are: {known}'
-                )
-
-    def _take(self, key: str, flag: Any) -> Any:
-        self._known.add(key)
-        return self._tree.get(key) if flag is None else flag
-
-
 def _read(path: Path, problems: list[str]) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text())
@@ -228,7 +153,7 @@ def _store_path(text: str, problems: list[str]) -> Path:
 
 def _secret(table: Table, key: str, env: str, problems: list[str]) -> str | None:
     """A secret from the file named in `key`, else from the environment variable `env`."""
-    path = table.text(key, None, "") if key in table._tree else ""
+    path = table.text(key, None, "") if table.has(key) else ""
     if not path:
         return os.environ.get(env) or None
     try:
@@ -240,13 +165,12 @@ def _secret(table: Table, key: str, env: str, problems: list[str]) -> str | None
 
 
 def _broker(table: Table, flags: dict[str, Any], problems: list[str]) -> BrokerConfig | None:
-    has_url = "url" in table._tree or flags.get("broker") is not None
+    has_url = table.has("url") or flags.get("broker") is not None
     url = table.text("url", flags.get("broker"), "mqtt://127.0.0.1:1883") if has_url else ""
     embedded = table.flag("embedded", flags.get("embedded_broker"))
     embedded_port = table.integer("embedded_port", flags.get("embedded_port"), 1883, 0, 65535)
     password = _secret(table, "password_file", "FANWISE_MQTT_PASSWORD", problems)
-    ca_text = table.text("ca_file", None, "") if "ca_file" in table._tree else ""
-    table._known |= {"url", "password_file", "ca_file"}
+    ca_text = table.text("ca_file", None, "") if table.has("ca_file") else ""
     prefix = table.text("discovery_prefix", None, "homeassistant")
     if not TOPIC_PREFIX.fullmatch(prefix):
         problems.append(f'[mqtt] discovery_prefix "{prefix}": use letters, digits, /, _ and -')
@@ -291,7 +215,6 @@ def _broker(table: Table, flags: dict[str, Any], problems: list[str]) -> BrokerC
 def _web(table: Table, flags: dict[str, Any], problems: list[str]) -> WebConfig | None:
     listen = table.text("listen", flags.get("http"), "127.0.0.1:8080")
     token = _secret(table, "token_file", "FANWISE_WEB_TOKEN", problems)
-    table._known |= {"token_file"}
     hosts = tuple(host.lower() for host in table.texts("hosts", None))
     if listen == "off":
         return None

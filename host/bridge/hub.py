@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from host.bridge.store import Record
+from host.bridge.records import Record
 
 QUEUE_EVENTS = 512
 

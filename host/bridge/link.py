@@ -25,9 +25,9 @@ from host.bridge.backoff import Backoff
 from host.bridge.errors import InvalidFrame, LinkError
 from host.bridge.link_stats import LinkStats
 from host.bridge.logs import event
+from host.bridge.records import Incoming
 from host.bridge.registry import Registry, Status
 from host.bridge.serial_port import SerialPort
-from host.bridge.store import Incoming
 from host.bridge.writer import Writer
 
 LOG = logging.getLogger("fanwise.link")

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from host.bridge.hub import BoardChanged, Hub, Reading, Stored
-from host.bridge.store import Record
+from host.bridge.records import Record
 
 HISTORY_POINTS = 900
 MAX_DEVICES = 256

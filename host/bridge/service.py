@@ -14,8 +14,9 @@ from host.bridge.errors import StoreBusy
 from host.bridge.hub import Hub
 from host.bridge.link import Link
 from host.bridge.logs import event
+from host.bridge.records import Record
 from host.bridge.registry import Registry, Status
-from host.bridge.store import Record, Store
+from host.bridge.store import Store
 from host.bridge.writer import Writer
 
 LOG = logging.getLogger("fanwise.bridge")

@@ -17,7 +17,8 @@ from host.bridge.backoff import Backoff
 from host.bridge.config import StoreConfig
 from host.bridge.errors import StoreBusy
 from host.bridge.logs import event
-from host.bridge.store import Incoming, Record, Store
+from host.bridge.records import Incoming, Record
+from host.bridge.store import Store
 
 LOG = logging.getLogger("fanwise.store")
 MAX_WAITING = 4096

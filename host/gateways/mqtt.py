@@ -19,8 +19,8 @@ from host.bridge.core import Core
 from host.bridge.errors import StoreBusy
 from host.bridge.hub import BoardChanged, Reading, Resync, Stored, Subscription
 from host.bridge.logs import event
+from host.bridge.records import Record
 from host.bridge.registry import Board
-from host.bridge.store import Record
 from host.gateways import payloads
 from host.gateways.embedded_broker import EmbeddedBroker
 from host.gateways.home_assistant import config_topic, discovery
@@ -72,6 +72,10 @@ class MqttGateway:
                     told = False
                     await self._session(client)
             except (aiomqtt.MqttError, OSError, ExceptionGroup) as error:
+                if isinstance(error, ExceptionGroup):
+                    _, faults = error.split((aiomqtt.MqttError, OSError))
+                    if faults:
+                        raise faults from None  # ours, not the connection's
                 if not told and not self._stopping:
                     reason = _first(error)
                     event(LOG, logging.WARNING, "broker not reachable", broker=where, reason=reason)

@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
+from host.bridge.records import Record
 from host.bridge.registry import Board
-from host.bridge.store import Record
 
 TOP = 3
 

@@ -15,8 +15,8 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from host.bridge.hub import Hub
+from host.bridge.records import Record
 from host.bridge.registry import Registry
-from host.bridge.store import Record
 from host.gateways import payloads
 from host.gateways.home_assistant import discovery
 from host.gateways.topics import Topics

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from host.bridge.errors import StoreBusy, StoreUnusable
-from host.bridge.store import Incoming, Store
+from host.bridge.records import Incoming
+from host.bridge.store import Store
 
 DAY_S = 86400.0
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from host.bridge.core import Core
 from host.bridge.link import Link
+from host.bridge.records import Record
 from host.bridge.registry import POINT, Board
-from host.bridge.store import Record
 from host.gateways.payloads import contributions
 
 

@@ -88,6 +88,7 @@ export class Chart {
       width,
       height,
       legend: { show: false },
+      padding: [null, 26, null, null],
       cursor: { show: false },
       scales: { x: { time: true }, y: { range: (_, low, high) => (low === null ? [20, 50] : [Math.floor(low - 0.5), Math.ceil(high + 0.5)]) }, fan: { range: [0, 1] } },
       axes: [
