@@ -317,3 +317,46 @@ def test_discovery_payload() -> None:
         if component["platform"] in ("button", "switch"):
             assert component["command_topic"] == f"{BOX}/cmd"
     assert len(json.dumps(payload)) < 8192
+
+
+PASSWD = shutil.which("mosquitto_passwd")
+OPENSSL = shutil.which("openssl")
+
+
+@needs_mosquitto
+@pytest.mark.skipif(not (PASSWD and OPENSSL), reason="mosquitto_passwd or openssl is not installed")
+@pytest.mark.parametrize("trusted", [True, False])
+def test_tls_and_password(bridge: Bridge, board: FakeBoard, tmp_path: Path, trusted: bool) -> None:
+    """With the right CA and password it connects; a certificate it cannot trust stops it."""
+    port = free_port()
+    key, cert, users = (tmp_path / name for name in ("key.pem", "cert.pem", "users"))
+    make = f"{OPENSSL} req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=here"
+    make += f" -addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {cert}"
+    for command in (make, f"{PASSWD} -c -b {users} bridge hush-hush"):
+        subprocess.run(command.split(), check=True, capture_output=True, timeout=30)
+    for file in (key, users):
+        file.chmod(0o644)
+    tmp_path.chmod(0o755)
+    server = tmp_path / "mosquitto.conf"
+    server.write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous false\nuser root\n"
+        f"password_file {users}\ncertfile {cert}\nkeyfile {key}\n"
+    )
+    (tmp_path / "secret").write_text("hush-hush\n")
+    config = tmp_path / "bridge.toml"
+    config.write_text(
+        f"[mqtt]\nurl = 'mqtts://bridge@127.0.0.1:{port}'\n"
+        f"password_file = '{tmp_path / 'secret'}'\n" + f"ca_file = '{cert}'\n" * trusted
+    )
+    quiet = subprocess.DEVNULL
+    broker = subprocess.Popen([str(MOSQUITTO), "-c", str(server)], stdout=quiet, stderr=quiet)
+    try:
+        bridge.start("--config", str(config), "--port", str(board.path))
+        word = "fanwise.mqtt connected" if trusted else "CERTIFICATE_VERIFY_FAILED"
+        eventually(lambda: word in bridge.log.read_text(), 15, bridge.log.read_text())
+        assert "hush-hush" not in bridge.log.read_text()
+        board.decide()
+        eventually(lambda: board.acked)
+    finally:
+        broker.kill()
+        broker.wait(10)
