@@ -35,6 +35,7 @@ class Outbox:
     def __init__(self, spool, budget=BUDGET):
         self._spool = spool
         self._budget = budget
+        self._spill_bytes = min(SPILL_BYTES, budget // 2)
         self._window: list = []
         self._ring: list = []
         self._ring_bytes = 0
@@ -62,7 +63,7 @@ class Outbox:
         if not connected:
             oldest = self._oldest_in_ram()
             if oldest is not None and (
-                now_ms - oldest.since_ms >= SPILL_AGE_MS or self._ring_bytes > SPILL_BYTES
+                now_ms - oldest.since_ms >= SPILL_AGE_MS or self._ring_bytes > self._spill_bytes
             ):
                 self.spill()
         elif self._ring_bytes > self._budget:
@@ -98,6 +99,8 @@ class Outbox:
 
         To a silent host only new frames are sent, for whoever watches the line.
         """
+        if connected and self._spool.waiting:
+            self._step_back()
         while len(self._window) < WINDOW:
             entry = self._from_spool(now_ms) if connected else None
             if entry is None:
@@ -112,6 +115,14 @@ class Outbox:
                 entry.sent_ms = now_ms
                 lines.append(entry.line)
         return lines
+
+    def _step_back(self):
+        # Older frames wait on flash: what was put in flight from RAM meanwhile goes behind them.
+        newer = [entry for entry in self._window if entry.segment is None]
+        for entry in newer:
+            self._ring_bytes += len(entry.line)
+        self._ring = newer + self._ring
+        self._window = [entry for entry in self._window if entry.segment is not None]
 
     def _from_spool(self, now_ms):
         while True:
