@@ -52,7 +52,7 @@ def _options(**values: object) -> list[str]:
     },
 )
 def demo(_, seconds="", train=True, replay="", speed="", fault=(), broker="", http=""):
-    """Three simulated boards keep three machines cool, and say why."""
+    """Watch three simulated boards keep three machines cool."""
     words = _options(
         seconds=seconds,
         no_train=not train,
@@ -65,9 +65,76 @@ def demo(_, seconds="", train=True, replay="", speed="", fault=(), broker="", ht
     _python("host.simulation.demo", *words)
 
 
+@task
+def doctor(_):
+    """What this machine has, and what to do about the rest."""
+    _python("host.doctor")
+
+
+@task(help={"change": "e.g. 'on fan_stuck esp32-2', 'off fan_stuck', 'reset esp32-1', 'list'"})
+def fault(_, change="list"):
+    """Switch faults, resets and cables of a running demo."""
+    _python("host.simulation.control", *change.split())
+
+
+@task(
+    iterable=["port"],
+    help={
+        "config": "TOML file, see docs/bridge.md",
+        "port": "serial port of a board; may be repeated",
+        "store": "SQLite file (default run-state/fanwise.db)",
+        "broker": "an MQTT broker, e.g. mqtt://127.0.0.1:1883",
+        "embedded_broker": "run a broker inside, on loopback",
+        "http": "address of the live page (default 127.0.0.1:8080)",
+    },
+)
+def bridge(_, config="", port=(), store="", broker="", embedded_broker=False, http=""):
+    """Relay boards to a store, MQTT and a live page."""
+    words = _options(
+        config=config,
+        port=list(port),
+        store=store,
+        broker=broker,
+        embedded_broker=embedded_broker,
+        http=http,
+    )
+    _python("host.bridge", *words, "--print-decisions")
+
+
+@task(
+    positional=["port"],
+    help={"json": "frames only, as JSON lines", "raw": "everything as it comes"},
+)
+def monitor(_, port, json=False, raw=False):
+    """Watch what a board says on its serial port."""
+    _python("host.devices.monitor", port, *_options(json=json, raw=raw))
+
+
+@task(
+    help={
+        "out": "folder the bundles are written to",
+        "seed": "another split of runs, another start of the weights",
+        "role": "cooling, anomaly or both",
+    }
+)
+def train(_, out="run-state/bundles", seed=1, role="both"):
+    """Train int8 models, check them bit for bit, write bundles."""
+    _python("training.run", *_options(out=out, seed=seed, role=role))
+
+
+@task(
+    positional=["records"],
+    help={"records": "the bridge's store, or a file of JSON lines", "out": "folder for the page"},
+)
+def report(_, records=".cache/demo/store.db", out="run-state/report"):
+    """Pictures of decisions, each recomputed from its model."""
+    bundles = [f"training/bundles/{role}" for role in ("cooling", "anomaly")]
+    _python("explain.report", records, *_options(out=out, bundle=bundles))
+
+
 @task(help={"only": "paths or pytest options, e.g. --only 'tests/frames -k torn'"})
-def test(_: Context, only=""):
-    """Everything that proves it: lint, types, and all tests on the real parts."""
+def test(_: Context, only=""):  # noqa: PT028
+    """Lint, types and all tests, on the real parts."""
     _step("tests.provision")
     _step("ruff", "check", "--quiet")
     _step("ruff", "format", "--check", "--quiet")
@@ -77,7 +144,7 @@ def test(_: Context, only=""):
 
 @task
 def check(_):
-    """What to run while working: lint, types and the quick tests, in under a minute."""
+    """Lint, types and the quick tests, in under a minute."""
     start = time.monotonic()
     _step("ruff", "check", "--quiet")
     _step("ruff", "format", "--check", "--quiet")

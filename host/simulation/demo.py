@@ -22,10 +22,10 @@ from host.devices.errors import DeviceError
 from host.simulation.bridge_process import BridgeProcess, free_port, parse_http
 from host.simulation.control import HELP, serve_control
 from host.simulation.errors import SimulationError
-from host.simulation.faults import FaultError, parse_fault
+from host.simulation.faults import parse_fault
 from host.simulation.fleet import BUNDLES, ROLES, ROOT, Fleet
-from host.simulation.replay import ReplayError
 from host.simulation.vm import describe, ensure_vm
+from training.errors import TrainingError
 
 FOLDER = ROOT / ".cache" / "demo"
 CONTROL_SOCKET = FOLDER / "control"
@@ -85,10 +85,12 @@ def make_bundles(train: bool) -> Path:
     if not train:
         say("models", "the bundles kept in the repository (training/bundles)")
         return BUNDLES
-    from training.run import train_all
+    from training import report, run
 
     folder = FOLDER / "bundles"
-    train_all(folder)
+    with report.bars() as progress:
+        trained = run.train_all(folder, progress)
+    say("models", f"trained on {trained.trained_on}")
     return folder
 
 
@@ -141,7 +143,7 @@ async def run_chain(fleet: Fleet, bridge: BridgeProcess, seconds: float | None) 
 
 
 def demo(options: argparse.Namespace) -> None:
-    """Run the demo. Raises SimulationError, DeviceError or BundleError with the next step."""
+    """Run the demo. Raises SimulationError, DeviceError or TrainingError with the next step."""
     faults = [parse_fault(text) for text in options.fault]
     host, port = parse_http(options.http)
     with only_one():
@@ -195,7 +197,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     try:
         demo(options)
-    except (SimulationError, DeviceError, FaultError, ReplayError) as error:
+    except (SimulationError, DeviceError, TrainingError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
