@@ -2,6 +2,8 @@
 
 from .features import FeatureWindow
 
+# Samples before the score means anything: until then the window's means and trend are of a few.
+WARM = 60
 _NEEDS = {
     "ambient_mc": "ambient",
     "rise_mk": "ambient",
@@ -66,7 +68,7 @@ class Mind:
             self.no_model = self._why_none
         anomaly = self.anomaly
         if anomaly:
-            if self._missing(anomaly, sensors):
+            if self.window.count < WARM or self._missing(anomaly, sensors):
                 anomaly.forget()
             else:
                 anomaly.judge()

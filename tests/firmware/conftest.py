@@ -1,0 +1,37 @@
+"""Boards on the real VM."""
+
+import pytest
+from firmware_world import ROOT, World
+
+from host.simulation.errors import VmError
+from host.simulation.filesystem import build_flash
+from host.simulation.vm import ensure_vm
+
+
+@pytest.fixture(scope="session")
+def vm():
+    try:
+        return ensure_vm()
+    except VmError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def firmware(tmp_path_factory):
+    """The firmware compiled once, in a folder to copy."""
+    folder = tmp_path_factory.mktemp("firmware")
+    build_flash(folder, ROOT / "firmware")
+    return folder
+
+
+@pytest.fixture
+def world(vm, firmware, tmp_path):
+    worlds = []
+
+    def make(**kwargs):
+        worlds.append(World(vm, firmware, tmp_path, **kwargs))
+        return worlds[-1]
+
+    yield make
+    for one in worlds:
+        one.close()
