@@ -12,9 +12,45 @@ from typing import Any
 import numpy as np
 import pytest
 
-OPTIONS = {"FULLY_CONNECTED": "FullyConnected", "SOFTMAX": "Softmax", "RESHAPE": "Reshape"}
+# Class of an operator's options, without the word Options.
+OPTIONS = {
+    "FULLY_CONNECTED": "FullyConnected",
+    "SOFTMAX": "Softmax",
+    "RESHAPE": "Reshape",
+    "ADD": "Add",
+    "SUB": "Sub",
+    "MUL": "Mul",
+    "MAXIMUM": "MaximumMinimum",
+    "MINIMUM": "MaximumMinimum",
+    "SQUARED_DIFFERENCE": "SquaredDifference",
+    "LEAKY_RELU": "LeakyRelu",
+    "MEAN": "Reducer",
+    "SUM": "Reducer",
+    "SQUEEZE": "Squeeze",
+    "EXPAND_DIMS": "ExpandDims",
+    "SHAPE": "Shape",
+    "STRIDED_SLICE": "StridedSlice",
+    "PACK": "Pack",
+    "CONCATENATION": "Concatenation",
+    "SPLIT": "Split",
+    "PAD": "Pad",
+    "PADV2": "PadV2",
+    "TRANSPOSE": "Transpose",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighbor",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTM",
+}
 TYPES = {"int8": 9, "int32": 2, "float32": 0, "int16": 7, "uint8": 3}
-VERSIONS = {"FULLY_CONNECTED": 4, "RESHAPE": 1}
+# Where it is not 2.
+VERSIONS = {
+    "FULLY_CONNECTED": 4,
+    "RESHAPE": 1,
+    "LEAKY_RELU": 1,
+    "HARD_SWISH": 1,
+    "SQUEEZE": 1,
+    "EXPAND_DIMS": 1,
+    "SHAPE": 1,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": 1,
+}
 
 
 @cache
@@ -41,11 +77,25 @@ class Builder:
     tensors: list[dict[str, Any]] = field(default_factory=list)
     operators: list[dict[str, Any]] = field(default_factory=list)
 
-    def tensor(self, shape, scale=None, zero_point=0, dtype="int8", data=None, dimension=0) -> int:
+    def tensor(
+        self,
+        shape,
+        scale=None,
+        zero_point=0,
+        dtype="int8",
+        data=None,
+        dimension=0,
+        variable=False,
+    ) -> int:
         self.tensors.append(locals() | {"self": None})
         return len(self.tensors) - 1
 
-    def operator(self, name, inputs, output, version=None, **options) -> int:
+    def ints(self, *values: int) -> int:
+        """A constant int32 tensor of one dimension."""
+        return self.tensor((len(values),), dtype="int32", data=np.array(values, np.int32))
+
+    def operator(self, name, inputs, output, version=None, **options):
+        """Adds an operator and returns `output`, a tensor or a list of them."""
         version = VERSIONS.get(name, 2) if version is None else version
         self.operators.append(
             {"name": name, "inputs": inputs, "output": output, "version": version, "opt": options}
@@ -74,7 +124,8 @@ class Builder:
             code.version = op["version"]
             made = s.OperatorT()
             made.opcodeIndex = len(model.operatorCodes)
-            made.inputs, made.outputs = op["inputs"], [op["output"]]
+            made.inputs = op["inputs"]
+            made.outputs = op["output"] if isinstance(op["output"], list) else [op["output"]]
             if op["name"] in OPTIONS:
                 kind = OPTIONS[op["name"]] + "Options"
                 made.builtinOptionsType = getattr(s.BuiltinOptions, kind)
@@ -93,6 +144,7 @@ class Builder:
         tensor = s.TensorT()
         tensor.shape, tensor.type = list(spec["shape"]), TYPES[spec["dtype"]]
         tensor.buffer = 0
+        tensor.isVariable = spec["variable"]
         if spec["data"] is not None:
             buffer = s.BufferT()
             buffer.data = np.frombuffer(np.ascontiguousarray(spec["data"]).tobytes(), np.uint8)

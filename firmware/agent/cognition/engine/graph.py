@@ -61,6 +61,11 @@ _OPERATOR_INPUTS = const(1)
 _OPERATOR_OUTPUTS = const(2)
 _OPERATOR_OPTIONS = const(4)
 
+# The one operator with state, and where its state is among its inputs.
+_LSTM = const(44)
+_LSTM_HIDDEN_STATE = const(18)
+_LSTM_CELL_STATE = const(19)
+
 # Longer shapes do not occur in real models; a hostile file could make the product of one
 # arbitrarily slow.
 _MAX_DIMENSIONS = const(8)
@@ -89,8 +94,7 @@ class Tensor:
         self.bytes = size * schema.TYPE_SIZES.get(self.type, 1)
         if table.at(_TENSOR_SPARSITY):
             raise UnsupportedError("tensor %d is stored sparse: convert without it" % index)
-        if table.i8(_TENSOR_IS_VARIABLE):
-            raise UnsupportedError("tensor %d is a variable: state is not supported" % index)
+        self.variable = table.i8(_TENSOR_IS_VARIABLE) != 0
         self._place(table.u32(_TENSOR_BUFFER), buffers)
         self._scales = self._zero_points = (0, 0)
         self.dimension = 0
@@ -171,6 +175,14 @@ class Operator:
         """Refuses other than `fewest` to `most` inputs (the first given) and one output."""
         if not fewest <= len(self.inputs) <= most or len(self.outputs) != 1 or not self.inputs[0]:
             self.refuse("has %d inputs and %d outputs" % (len(self.inputs), len(self.outputs)))
+        if self.inputs[0].offset:
+            self.refuse("its input, tensor %d, is a constant" % self.inputs[0].index)
+
+    def exactly(self, inputs: int, outputs: int = 1) -> None:
+        """Refuses other than so many inputs, all given, and so many outputs, at least one each."""
+        given = [tensor for tensor in self.inputs if tensor]
+        if not len(given) == len(self.inputs) == inputs > 0 or not len(self.outputs) == outputs > 0:
+            self.refuse("has %d inputs and %d outputs" % (len(given), len(self.outputs)))
 
     def typed(self, *types: int) -> None:
         """Refuses unless inputs and output, where present, have these types, in this order."""
@@ -252,13 +264,21 @@ class Graph:
             raise FormatError(
                 "model has %d inputs and %d outputs" % (len(self.inputs), len(self.outputs))
             )
-        ready = {tensor.index for tensor in self.tensors if tensor.offset}
+        ready = {tensor.index for tensor in self.tensors if tensor.offset or tensor.variable}
+        for tensor in self.tensors:
+            if tensor.offset and tensor.variable:
+                raise UnsupportedError("tensor %d is a variable with a value" % tensor.index)
         for tensor in self.inputs:
             if tensor.index in ready:
                 raise FormatError("input tensor %d is a constant or listed twice" % tensor.index)
             ready.add(tensor.index)
         for operator in self.operators:
-            for tensor in operator.inputs:
+            for k, tensor in enumerate(operator.inputs):
+                state = operator.code == _LSTM and k in (_LSTM_HIDDEN_STATE, _LSTM_CELL_STATE)
+                if tensor and tensor.variable != state:
+                    raise UnsupportedError(
+                        "operator %d, %s: only an LSTM has state" % (operator.index, operator.name)
+                    )
                 if tensor and tensor.index not in ready:
                     raise FormatError(
                         "operator %d reads tensor %d before it is computed"
@@ -269,5 +289,5 @@ class Graph:
                     raise FormatError("tensor %d is computed twice" % tensor.index)
                 ready.add(tensor.index)
         for tensor in self.outputs:
-            if tensor.offset or tensor.index not in ready:
+            if tensor.offset or tensor.variable or tensor.index not in ready:
                 raise FormatError("output tensor %d is never computed" % tensor.index)

@@ -8,6 +8,8 @@ from .errors import ArenaError, UnsupportedError
 from .float32 import float_bytes
 from .graph import Graph
 
+_LETTERS = {schema.INT8: "b", schema.INT32: "i", schema.FLOAT32: "f"}
+
 
 def load(model, max_arena_bytes):
     """Sets a Model's attributes from its bytes; returns exact scales of inputs and of outputs."""
@@ -18,6 +20,12 @@ def load(model, max_arena_bytes):
     kernels = [ops.prepare(context, op) for op in graph.operators]
     context.finish()
     model._program = [kernel.run for kernel in kernels if kernel]
+    model._states = [
+        (tensor.data, tensor.zero_point() if tensor.type == schema.INT8 else 0)
+        for tensor in graph.tensors
+        if tensor.variable
+    ]
+    model.reset()
     model.ops = [op.name for op in graph.operators]
     model.inputs, model.input_shape, model.input_dtype = _described(graph.inputs)
     model.outputs, model.output_shape, model.output_dtype = _described(graph.outputs)
@@ -31,7 +39,10 @@ def load(model, max_arena_bytes):
 def _place(graph, max_arena_bytes):
     """Gives every activation its view; returns the bytes of all of them."""
     for tensor in graph.inputs + graph.outputs:
-        if tensor.type not in (schema.INT8, schema.FLOAT32):
+        # An int32 output is a shape, known when the model is loaded.
+        if tensor.type not in (schema.INT8, schema.FLOAT32) and (
+            tensor.type != schema.INT32 or tensor in graph.inputs
+        ):
             raise UnsupportedError(
                 "model input or output (tensor %d) is %s; int8 and float32 are supported"
                 % (tensor.index, tensor.type_name)
@@ -39,16 +50,26 @@ def _place(graph, max_arena_bytes):
     spans = planner.lifetimes(graph, ops.shares)
     in_arena: dict = {}
     floats: dict = {}
+    states = [tensor for tensor in graph.tensors if tensor.variable]
+    for tensor in states:
+        if tensor.type not in (schema.INT8, schema.INT16):
+            raise UnsupportedError("state tensor %d is %s" % (tensor.index, tensor.type_name))
+    for index in [i for i in spans if graph.tensors[i].type == schema.INT32]:
+        del spans[index]
     for index, span in spans.items():
         # MicroPython cannot view an arena of bytes as floats: each has an array of its own.
         (floats if graph.tensors[index].type == schema.FLOAT32 else in_arena)[id(span)] = span
     arena_bytes = planner.place(list(in_arena.values()))
     ram = arena_bytes + sum(span.size for span in floats.values())
+    ram += sum(tensor.bytes for tensor in states)
     if ram > max_arena_bytes:
         raise ArenaError("activations need %d bytes, %d are allowed" % (ram, max_arena_bytes))
     try:
         arena = memoryview(array("b", bytes(arena_bytes)))
         arrays = {key: memoryview(array("f", bytes(span.size))) for key, span in floats.items()}
+        for tensor in states:
+            kind = "b" if tensor.type == schema.INT8 else "h"
+            tensor.data = memoryview(array(kind, bytes(tensor.bytes)))
     except MemoryError:
         raise ArenaError("no memory for %d bytes of activations" % ram)
     for index, span in spans.items():
@@ -71,5 +92,5 @@ def _described(tensors):
     return (
         [tensor.data for tensor in tensors],
         [tensor.shape for tensor in tensors],
-        ["b" if tensor.type == schema.INT8 else "f" for tensor in tensors],
+        [_LETTERS[tensor.type] for tensor in tensors],
     )

@@ -21,7 +21,7 @@ class Model:
     ram: bytes of activations (arena, plus float tensors). len: bytes of the file.
     ops: operator names in order.
     input_shape, input_scale, input_zero_point, input_dtype ("b" int8, "f" float32): lists, one item
-    per input; output_* likewise. A float tensor has scale 0.0.
+    per input; output_* likewise. A float tensor has scale 0.0. An output that is a shape is "i".
     inputs, outputs: views of the tensors, int8 or float32, flat, in C order.
     """
 
@@ -32,6 +32,7 @@ class Model:
         self.ram = 0
         self.ops: list = []
         self._program: list = []
+        self._states: list = []
         self.inputs: list = []
         self.input_shape: list = []
         self.input_scale: list = []
@@ -51,6 +52,12 @@ class Model:
         """Computes `outputs` from `inputs`, which keep their values. Allocates nothing."""
         for run in self._program:
             run()
+
+    def reset(self) -> None:
+        """Forgets what an LSTM remembers of earlier inputs, as if newly loaded."""
+        for state, value in self._states:
+            for i in range(len(state)):
+                state[i] = value
 
     def predict(self, inputs):
         """Sets the inputs, runs, and returns one array of floats per output.
@@ -105,7 +112,7 @@ class Model:
 
     def _floats(self, index):
         view = self.outputs[index]
-        if self.output_dtype[index] == "f":
+        if self.output_dtype[index] != "b":
             return array("f", view)
         scale = self._scales[1][index]
         zero_point = self.output_zero_point[index]

@@ -17,15 +17,17 @@ SOFTMAX_BETA = 0
 # enum TensorType
 FLOAT32 = 0
 INT32 = 2
+INT16 = 7
 INT8 = 9
 TYPE_NAMES = (
     "float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 "
     "uint64 resource variant uint32 uint16 int4 bfloat16"
 ).split()
-TYPE_SIZES = {FLOAT32: 4, INT32: 4, INT8: 1}
+TYPE_SIZES = {FLOAT32: 4, INT32: 4, INT16: 2, INT8: 1}
 
 # enum ActivationFunctionType
 ACTIVATION_NONE = 0
 ACTIVATION_RELU = 1
 ACTIVATION_RELU_N1_TO_1 = 2
 ACTIVATION_RELU6 = 3
+ACTIVATION_TANH = 4

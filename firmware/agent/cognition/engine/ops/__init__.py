@@ -10,20 +10,43 @@ from array import array
 
 from .. import schema
 
-RESHAPE = 22
+# Operators whose output is their input.
+_SHARING = (22, 43, 70)
 
 # code: (name, lowest version, highest version, module)
 # Versions are TFLite's own (tensorflow/lite/tools/versioning/op_version.cc).
 KERNELS = {
+    0: ("ADD", 1, 2, "elementwise"),
+    2: ("CONCATENATION", 1, 2, "copies"),
     6: ("DEQUANTIZE", 1, 2, "quantize"),
     9: ("FULLY_CONNECTED", 4, 6, "fully_connected"),
     14: ("LOGISTIC", 1, 2, "activations"),
+    18: ("MUL", 1, 3, "elementwise"),
     19: ("RELU", 1, 2, "activations"),
     21: ("RELU6", 1, 2, "activations"),
-    RESHAPE: ("RESHAPE", 1, 1, "reshape"),
+    22: ("RESHAPE", 1, 1, "reshape"),
     25: ("SOFTMAX", 1, 2, "softmax"),
     28: ("TANH", 1, 2, "activations"),
+    34: ("PAD", 1, 4, "copies"),
+    39: ("TRANSPOSE", 1, 4, "copies"),
+    40: ("MEAN", 1, 2, "reduce"),
+    41: ("SUB", 1, 3, "elementwise"),
+    43: ("SQUEEZE", 1, 1, "reshape"),
+    44: ("UNIDIRECTIONAL_SEQUENCE_LSTM", 1, 3, "lstm"),
+    45: ("STRIDED_SLICE", 1, 4, "copies"),
+    49: ("SPLIT", 1, 3, "copies"),
+    55: ("MAXIMUM", 1, 3, "elementwise"),
+    57: ("MINIMUM", 1, 3, "elementwise"),
+    60: ("PADV2", 1, 4, "copies"),
+    70: ("EXPAND_DIMS", 1, 1, "reshape"),
+    74: ("SUM", 1, 2, "reduce"),
+    77: ("SHAPE", 1, 1, "shape"),
+    83: ("PACK", 1, 2, "copies"),
+    97: ("RESIZE_NEAREST_NEIGHBOR", 1, 3, "resize"),
+    98: ("LEAKY_RELU", 1, 1, "activations"),
+    99: ("SQUARED_DIFFERENCE", 1, 2, "elementwise"),
     114: ("QUANTIZE", 1, 2, "quantize"),
+    117: ("HARD_SWISH", 1, 1, "activations"),
 }
 
 
@@ -57,7 +80,7 @@ def check(operators):
 
 def shares(op):
     """Whether the operator's output is its input, byte for byte."""
-    return op.code == RESHAPE
+    return op.code in _SHARING
 
 
 def prepare(context, op):

@@ -1,7 +1,8 @@
-"""RELU, RELU6, LOGISTIC, TANH, int8 -> int8: one table of 256 bytes each, made at load.
+"""RELU, RELU6, LEAKY_RELU, HARD_SWISH, LOGISTIC, TANH, int8 -> int8: tables, made at load.
 
-C: tensorflow/lite/micro/kernels/{activations,logistic,tanh}*.cc and
-tensorflow/lite/kernels/internal/reference/integer_ops/{logistic,tanh}.h, in fixed point throughout.
+C: tensorflow/lite/micro/kernels/{activations,leaky_relu,hard_swish,logistic,tanh}*.cc and, in
+tensorflow/lite/kernels/internal/reference, {leaky_relu,hard_swish}.h and
+integer_ops/{logistic,tanh}.h, in fixed point throughout.
 """
 
 from .. import schema
@@ -13,8 +14,10 @@ from ..fixed_point import (
     rounding_divide,
     tanh,
 )
-from ..float32 import DOUBLE_BITS, quotient, ratio
+from ..float32 import DOUBLE_BITS, FLOAT_BITS, from_bits, product, quotient, ratio
 from .lookup import Lookup, clamp
+
+_ALPHA = 0  # of LeakyReluOptions
 
 
 def prepare(context, op):
@@ -39,6 +42,72 @@ def _relu6(op, source, target):
     m, e = source.scale()
     six = clamp(zero + quotient(3 << 22, -21, m, e))
     return lambda v: max(zero, min(six, v))
+
+
+def _leaky_relu(op, source, target):
+    bits = op.options.u32(_ALPHA) if op.options else 0
+    alpha = from_bits(bits & 0x7FFFFFFF) if bits << 1 & 0xFFFFFFFF else (0, 0)
+    if alpha is None:
+        op.refuse("alpha is not a number")
+    sign = -1 if bits >> 31 else 1
+    s_in, s_out = source.scale(), target.scale()
+    identity, shift = quantize_multiplier(ratio(s_in, s_out, FLOAT_BITS))
+    scaled = ratio(product(s_in, alpha, FLOAT_BITS), s_out, FLOAT_BITS)
+    multiplier, alpha_shift = quantize_multiplier(scaled)
+    if max(shift, alpha_shift) > 22:
+        op.refuse("output scale is too small for the input scale")
+    zero_in, zero_out = source.zero_point(), target.zero_point()
+
+    def value(v):
+        v -= zero_in
+        if v >= 0:
+            return zero_out + multiply(v, identity, shift)
+        return zero_out + sign * multiply(v, multiplier, alpha_shift)
+
+    return value
+
+
+def _hard_swish(op, source, target):
+    m, e = source.scale()
+    hires = m, e - 7
+    multiplier, shift = quantize_multiplier(ratio(hires, target.scale(), FLOAT_BITS))
+    relu, relu_shift = quantize_multiplier(ratio(hires, (3 << 22, -37), FLOAT_BITS))
+    # Beyond 15 places C shifts what is left of an int16 by more than its width.
+    if not -15 <= shift <= 0 or not -15 <= relu_shift <= 31:
+        op.refuse("its scales lie too far apart, or from 1")
+    multiplier, relu = _to_int16(multiplier), _to_int16(relu)
+    zero_in, zero_out = source.zero_point(), target.zero_point()
+
+    def value(v):
+        v = (v - zero_in) << 7
+        preshift = _high_mul16(v, multiplier)
+        if relu_shift > 0:
+            v = _clamp16(v << (relu_shift - 1))
+        v = _high_mul16(v, relu)
+        if relu_shift > 0:
+            v = _clamp16(v << 1)
+        else:
+            v = rounding_divide(v, -relu_shift)
+        # Rounded towards zero, unlike all else.
+        v = ((v + (1 << 15)) >> 1) * preshift
+        v = v >> 15 if v >= 0 else -(-v >> 15)
+        return zero_out + rounding_divide(v, -shift)
+
+    return value
+
+
+def _to_int16(multiplier):
+    """DownScaleInt32ToInt16Multiplier."""
+    return min(0x7FFF, (multiplier + (1 << 15)) >> 16)
+
+
+def _high_mul16(a, b):
+    """SaturatingRoundingDoublingHighMul of int16s, of which b is not negative."""
+    return (a * b + (1 << 14)) >> 15
+
+
+def _clamp16(v):
+    return max(-32768, min(32767, v))
 
 
 def _logistic(op, source, target):
@@ -71,4 +140,11 @@ def _squash(op, source, function, output_shift, output_zero_point):
     return value
 
 
-_TABLES = {"RELU": _relu, "RELU6": _relu6, "LOGISTIC": _logistic, "TANH": _tanh}
+_TABLES = {
+    "RELU": _relu,
+    "RELU6": _relu6,
+    "LEAKY_RELU": _leaky_relu,
+    "HARD_SWISH": _hard_swish,
+    "LOGISTIC": _logistic,
+    "TANH": _tanh,
+}

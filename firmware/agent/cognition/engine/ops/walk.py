@@ -1,0 +1,117 @@
+"""Nested loops over several tensors at once: as few and as long as their steps allow.
+
+Nothing here allocates after construction. The innermost loop belongs to the caller, so that it can
+be a function of its own, and a native one where there is one.
+"""
+
+from array import array
+
+from .. import schema
+from ..views import as_int8
+
+# Integers of the board are small below this.
+SMALL = 1 << 30
+
+# An int32 tensor the model computes is a shape or an index, known when the model is loaded.
+_MOST_INT32S = 64
+
+
+class Walk:
+    """Positions of operands in a nest of loops.
+
+    sizes: of the loops, the outermost first. steps: for each operand, its step in each loop.
+    size, step: of the innermost loop, after neighbouring loops were fused; `step` by operand.
+    at: each operand's position, relative to its start. After the last turn it is 0 again.
+    """
+
+    def __init__(self, sizes, *steps):
+        loops: list = []
+        for size, *by in zip(sizes, *steps):
+            if loops and size != 1 and loops[-1][1] == [size * step for step in by]:
+                loops[-1] = [loops[-1][0] * size, by]
+            elif size != 1:
+                loops.append([size, by])
+        self.size, self.step = loops.pop() if loops else (1, [0] * len(steps))
+        self.at = array("i", [0] * len(steps))
+        self._sizes = array("i", [size for size, _ in loops])
+        self._steps = [array("i", [by[k] for _, by in loops]) for k in range(len(steps))]
+        self._count = array("i", [0] * len(loops))
+
+    def next(self) -> bool:
+        """Moves on to the next innermost loop; false, and back at the start, after the last."""
+        at = self.at
+        count = self._count
+        loop = len(count) - 1
+        while loop >= 0:
+            more = count[loop] + 1 < self._sizes[loop]
+            by = 1 if more else 1 - self._sizes[loop]
+            count[loop] += by
+            k = 0
+            for steps in self._steps:
+                at[k] += by * steps[loop]
+                k += 1
+            if more:
+                return True
+            loop -= 1
+        return False
+
+
+def strides(shape) -> list:
+    """Step of each dimension of a dense tensor, in items."""
+    result: list = []
+    step = 1
+    for size in reversed(shape):
+        result.insert(0, step)
+        step *= size
+    return result
+
+
+def product(shape) -> int:
+    result = 1
+    for size in shape:
+        result *= size
+    return result
+
+
+def values(context, op, tensor):
+    """The items of an int8 tensor, activation or constant, or of an int32 one known at load."""
+    if tensor.type == schema.INT32:
+        return known(context, op, tensor)
+    if tensor.type != schema.INT8:
+        op.refuse(
+            "tensor %d is %s; int8 is supported: quantise the model to full int8"
+            % (tensor.index, tensor.type_name)
+        )
+    if tensor.offset:
+        return as_int8(context.data, tensor.offset, tensor.size)
+    return tensor.data
+
+
+def known(context, op, tensor):
+    """The items of an int32 tensor that is a constant, or computed from shapes and constants."""
+    if not tensor or tensor.type != schema.INT32 or tensor.size > _MOST_INT32S:
+        op.refuse("its indices must be a constant of at most %d int32" % _MOST_INT32S)
+    if tensor.offset:
+        reader = context.reader
+        return [reader.i32(tensor.offset + 4 * i) for i in range(tensor.size)]
+    if tensor.data is None:
+        op.refuse("tensor %d must be a constant" % tensor.index)
+    return tensor.data
+
+
+def target(op, tensor):
+    """Where to write an output: its view, or new memory where it is int32 and known at load."""
+    if tensor.type == schema.INT32:
+        if tensor.size > _MOST_INT32S:
+            op.refuse("int32 tensor %d has %d items" % (tensor.index, tensor.size))
+        tensor.data = array("i", bytes(4 * tensor.size))
+    elif tensor.type != schema.INT8:
+        op.refuse("tensor %d is %s; int8 is supported" % (tensor.index, tensor.type_name))
+    return tensor.data
+
+
+def axis_of(op, axis: int, dimensions: int) -> int:
+    """A checked axis, counted from the front."""
+    if not -dimensions <= axis < dimensions:
+        op.refuse("axis %d of %d dimensions" % (axis, dimensions))
+    return axis + dimensions if axis < 0 else axis
