@@ -18,8 +18,8 @@ SIZES = {"b": 1, "f": 4, "i": 4}
 
 def run(folder, name):
     model = Model(folder + "/" + name + ".tflite")
-    inputs = [as_bytes(v, SIZES[t]) for v, t in zip(model.inputs, model.input_dtype)]
-    outputs = [as_bytes(v, SIZES[t]) for v, t in zip(model.outputs, model.output_dtype)]
+    inputs = [as_bytes(v, SIZES[t]) for v, t in zip(model.inputs, model.input_dtype)]  # noqa: B905
+    outputs = [as_bytes(v, SIZES[t]) for v, t in zip(model.outputs, model.output_dtype)]  # noqa: B905
     number = 0
     with open(folder + "/" + name + ".in", "rb") as file:
         while True:

@@ -188,7 +188,7 @@ def _pack(context, op):
 def _split(context, op):
     op.exactly(2, len(op.outputs))
     x = op.inputs[1]
-    _same_types(op, [*op.outputs, x])
+    _same_types(op, op.outputs + op.inputs[1:])
     axes = known(context, op, op.inputs[0])
     axis = axis_of(op, axes[0], len(x.shape))
     parts = len(op.outputs)

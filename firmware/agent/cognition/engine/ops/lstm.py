@@ -30,12 +30,11 @@ _DIAGONAL = 5
 # Inputs of the operator. Weights and biases of the gates in order input, forget, cell, output.
 _WEIGHTS = 1
 _RECURRENT = 5
-_PEEPHOLES = (9, 10, 11)
 _BIASES = 12
-_PROJECTION = (16, 17)
 _HIDDEN_STATE = 18
 _CELL_STATE = 19
 _INPUTS = 24
+_LEFT_OUT = [9, 10, 11, 16, 17, 20, 21, 22, 23]  # peepholes, projection, normalisation
 
 # Accumulators, shifted left where their multiplier asks for it, are small ints below this.
 _ACC_LIMIT = 1 << 27
@@ -46,7 +45,7 @@ def prepare(context, op):
     if len(inputs) != _INPUTS or len(op.outputs) != 1 or not inputs[0]:
         op.refuse("has %d inputs and %d outputs" % (len(inputs), len(op.outputs)))
     left_out = [i for i in range(_INPUTS) if not inputs[i]]
-    if left_out != [*_PEEPHOLES, *_PROJECTION, 20, 21, 22, 23]:
+    if left_out != _LEFT_OUT:
         op.refuse("peepholes, projection, normalisation and coupled gates are not supported")
     x, y = inputs[0], op.outputs[0]
     if x.type != schema.INT8 or y.type != schema.INT8 or x.offset or len(x.shape) != 3:
