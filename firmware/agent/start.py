@@ -8,8 +8,9 @@ CAUSES = ("unknown", "power_on", "hard", "watchdog", "deepsleep", "soft")
 WATCHDOG = 3
 # Until the first good period: reading models from flash and checking them takes seconds.
 START_WDT_MS = 30000
-# Bytes allocated between collections.
+# Bytes allocated between collections: while starting, and in the loop.
 GC_THRESHOLD = 2048
+GC_LOOP_THRESHOLD = 8192
 
 
 # What only starting needs; the loop has better use for its room.
@@ -64,7 +65,8 @@ def make(state):
 
     unload(UNLOAD)
     gc.collect()
-    if hasattr(gc, "mem_free"):
+    if hasattr(gc, "threshold"):
+        gc.threshold(GC_LOOP_THRESHOLD)
         parts.health.heap(gc.mem_free())
     return App(parts)
 
