@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import fcntl
+import os
 import shutil
 import signal
 import sys
@@ -27,7 +28,7 @@ from host.simulation.fleet import BUNDLES, ROLES, ROOT, Fleet
 from host.simulation.vm import describe, ensure_vm
 from training.errors import TrainingError
 
-FOLDER = ROOT / ".cache" / "demo"
+FOLDER = Path(os.environ.get("FANWISE_DEMO_FOLDER", ROOT / ".cache" / "demo"))
 CONTROL_SOCKET = FOLDER / "control"
 DEFAULT_SPEED = 10.0
 MAX_SPEED = 100.0
@@ -67,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
 def only_one() -> Iterator[None]:
     """The demo's folder for this process alone, emptied."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    lock: IO[str] = (FOLDER.parent / "demo.lock").open("w")
+    lock: IO[str] = FOLDER.with_suffix(".lock").open("w")
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -166,7 +167,7 @@ def demo(options: argparse.Namespace) -> None:
         say("plant", replay_notes(fleet) if options.replay else "three machines with a heat load")
         say("boards", f"{len(fleet.boards)}, {options.speed:g} times faster than life; ports:")
         for path in fleet.ports:
-            say("", str(path.relative_to(ROOT)))
+            say("", os.path.relpath(path))
         bridge = BridgeProcess(
             ports=fleet.ports,
             store=FOLDER / "store.db",
