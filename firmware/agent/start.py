@@ -67,7 +67,7 @@ def make(state):
     gc.collect()
     if hasattr(gc, "threshold"):
         gc.threshold(GC_LOOP_THRESHOLD)
-        parts.health.heap(gc.mem_free())
+        parts.health.heap(gc.mem_free())  # type: ignore[attr-defined]
     return App(parts)
 
 
