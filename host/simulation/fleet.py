@@ -142,7 +142,9 @@ class Fleet:
             self.machines[name] = source
             self.tallies[name] = Tally(config["limit_mc"] / 1000)
             self.ports.append(folder / f"{name}.tty")
-            self.boards[name] = self.simulation.add_board(name, flash, source, link=self.ports[-1])
+            self.boards[name] = self.simulation.add_board(
+                name, flash, source, heap_kb=described.heap_kb, link=self.ports[-1]
+            )
         unknown = {f.machine for f in faults if f.machine} - set(self.boards)
         if unknown:
             raise SimulationError(
