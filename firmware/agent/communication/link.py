@@ -19,7 +19,7 @@ class SerialLink:
         self._in = source or sys.stdin.buffer
         self._out = sink or sys.stdout.buffer
         self._poll = select.poll()
-        self._poll.register(self._in, select.POLLIN)
+        self._poll.register(source or sys.stdin, select.POLLIN)
         self._chunk = bytearray(MAX_BYTES)
         self._decoder = Decoder(MAX_COMMAND)
         self._heard_ms = None
