@@ -14,7 +14,7 @@ from ..fixed_point import (
     rounding_divide,
     tanh,
 )
-from ..float32 import DOUBLE_BITS, FLOAT_BITS, from_bits, product, quotient, ratio
+from ..float32 import DOUBLE_BITS, from_bits, product, quotient, ratio
 from .lookup import Lookup, clamp
 
 _ALPHA = 0  # of LeakyReluOptions
@@ -51,8 +51,8 @@ def _leaky_relu(op, source, target):
         op.refuse("alpha is not a number")
     sign = -1 if bits >> 31 else 1
     s_in, s_out = source.scale(), target.scale()
-    identity, shift = quantize_multiplier(ratio(s_in, s_out, FLOAT_BITS))
-    scaled = ratio(product(s_in, alpha, FLOAT_BITS), s_out, FLOAT_BITS)
+    identity, shift = quantize_multiplier(ratio(s_in, s_out, DOUBLE_BITS))
+    scaled = ratio(product(s_in, alpha, DOUBLE_BITS), s_out, DOUBLE_BITS)
     multiplier, alpha_shift = quantize_multiplier(scaled)
     if max(shift, alpha_shift) > 22:
         op.refuse("output scale is too small for the input scale")
@@ -70,8 +70,8 @@ def _leaky_relu(op, source, target):
 def _hard_swish(op, source, target):
     m, e = source.scale()
     hires = m, e - 7
-    multiplier, shift = quantize_multiplier(ratio(hires, target.scale(), FLOAT_BITS))
-    relu, relu_shift = quantize_multiplier(ratio(hires, (3 << 22, -37), FLOAT_BITS))
+    multiplier, shift = quantize_multiplier(ratio(hires, target.scale(), DOUBLE_BITS))
+    relu, relu_shift = quantize_multiplier(ratio(hires, (3 << 22, -37), DOUBLE_BITS))
     # Beyond 15 places C shifts what is left of an int16 by more than its width.
     if not -15 <= shift <= 0 or not -15 <= relu_shift <= 31:
         op.refuse("its scales lie too far apart, or from 1")

@@ -12,7 +12,7 @@ same with a shift of 7.
 from array import array
 
 from .. import schema
-from ..float32 import DOUBLE_BITS, FLOAT_BITS, product, ratio
+from ..float32 import DOUBLE_BITS, product, ratio
 from . import activation_range
 from .small_ints import high_mul, rounding_divide
 from .walk import Walk, strides, target, values
@@ -91,11 +91,11 @@ class Elementwise:
                 break
 
 
-def _table(op, tensor, twice_max, bits, left_shift, sign):
+def _table(op, tensor, twice_max, left_shift, sign):
     """What each value of an input is worth on the common scale; indexed as Lookup's table is."""
     from ..fixed_point import multiply
 
-    multiplier, shift = _below_one(op, ratio(tensor.scale(), twice_max, bits))
+    multiplier, shift = _below_one(op, ratio(tensor.scale(), twice_max, DOUBLE_BITS))
     zero_point = tensor.zero_point()
     return array(
         "i",
@@ -128,26 +128,15 @@ def _larger(a, b):
     return a if (a[1], a[0]) > (b[1], b[0]) else b
 
 
-def _prepare_sum(op, a, b, y, bits, sign):
+def _prepare_sum(op, a, b, y):
     twice_max = _larger(a.scale(), b.scale())
     twice_max = twice_max[0], twice_max[1] + 1
-    tables = [_table(op, t, twice_max, bits, 20, s) for t, s in ((a, 1), (b, sign))]
+    sign = 1 if op.name == "ADD" else -1
+    tables = [_table(op, t, twice_max, 20, s) for t, s in ((a, 1), (b, sign))]
     m, e = y.scale()
-    multiplier, shift = _below_one(op, ratio(twice_max, (m, e + 20), bits))
+    multiplier, shift = _below_one(op, ratio(twice_max, (m, e + 20), DOUBLE_BITS))
     # A right shift by over 29 leaves 0 of what is below 2**28; its rounding term is no small int.
     return add, tables, _numbers(op, y, multiplier, max(-29, shift))
-
-
-def _prepare_add(op, a, b, y):
-    return _prepare_sum(op, a, b, y, DOUBLE_BITS, 1)
-
-
-def _prepare_sub(op, a, b, y):
-    return _prepare_sum(op, a, b, y, SUB_BITS, -1)
-
-
-# Width in which C takes the ratios of SUB's scales.
-SUB_BITS = FLOAT_BITS
 
 
 def _prepare_mul(op, a, b, y):
@@ -167,7 +156,7 @@ def _prepare_squared_difference(op, a, b, y):
 
     m, e = _larger(a.scale(), b.scale())
     twice_max = m, e + 1
-    tables = [_table(op, t, twice_max, DOUBLE_BITS, 7, 1) for t in (a, b)]
+    tables = [_table(op, t, twice_max, 7, 1) for t in (a, b)]
     square = product(twice_max, twice_max, DOUBLE_BITS)
     m, e = y.scale()
     multiplier, shift = quantize_multiplier(ratio(square, (m, e + 14), DOUBLE_BITS))
@@ -186,8 +175,8 @@ def _prepare_extreme(op, a, b, y):
 
 
 _PREPARE = {
-    "ADD": _prepare_add,
-    "SUB": _prepare_sub,
+    "ADD": _prepare_sum,
+    "SUB": _prepare_sum,
     "MUL": _prepare_mul,
     "MAXIMUM": _prepare_extreme,
     "MINIMUM": _prepare_extreme,
