@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from host.devices.shrink import shrink
 from host.simulation.errors import FlashError
 from host.simulation.vm.build import SILICON, mpy_cross
 from host.simulation.vm.cache import CACHE, content_hash, locked, under_construction
@@ -34,12 +35,15 @@ def build_flash(
     for name in AS_THEY_ARE:
         if (firmware / name).is_file():
             wanted[name] = (firmware / name).read_bytes()
-    for source in sorted((firmware / PACKAGE).rglob("*.py")):
-        path = source.relative_to(firmware)
-        if compile:
-            wanted[str(path.with_suffix(".mpy"))] = compile_mpy(source, str(path))
-        else:
-            wanted[str(path)] = source.read_bytes()
+    sources = {
+        str(path.relative_to(firmware)): path.read_text()
+        for path in sorted((firmware / PACKAGE).rglob("*.py"))
+    }
+    if compile:
+        for name, text in _shrunk(sources).items():
+            wanted[str(Path(name).with_suffix(".mpy"))] = compile_mpy(text, name)
+    else:
+        wanted |= {name: text.encode() for name, text in sources.items()}
     if not wanted:
         raise FlashError(
             f"{firmware} has no boot.py, main.py or agent/; name the firmware's folder"
@@ -65,19 +69,31 @@ def build_flash(
     return changed
 
 
-def compile_mpy(source: Path, name: str) -> bytes:
-    """One module as .mpy bytecode; `name` is what tracebacks call it."""
+def _shrunk(sources: dict[str, str]) -> dict[str, str]:
+    try:
+        return shrink(sources)
+    except SyntaxError as error:
+        raise FlashError(f"{error.filename} does not compile: {error}") from error
+
+
+def compile_mpy(text: str, name: str) -> bytes:
+    """The text of one module as .mpy bytecode, small: no line numbers, no assertions.
+
+    Tracebacks call it by its bare name, which the import has put into the board's memory anyway.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder, "out.mpy")
-        command = [mpy_cross(), "-s", name, "-o", str(target), str(source)]
+        source, target = Path(folder, "in.py"), Path(folder, "out.mpy")
+        source.write_text(text)
+        label = Path(name).parent.name if Path(name).stem == "__init__" else Path(name).stem
+        command = [mpy_cross(), "-O3", "-s", label, "-o", str(target), str(source)]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise FlashError(f"{source} cannot be compiled: {error}") from error
+            raise FlashError(f"{name} cannot be compiled: {error}") from error
         if done.returncode:
-            raise FlashError(f"{source} does not compile: {(done.stderr or done.stdout).strip()}")
+            raise FlashError(f"{name} does not compile: {(done.stderr or done.stdout).strip()}")
         return target.read_bytes()
 
 
@@ -104,6 +120,6 @@ def silicon() -> Path:
         if not folder.is_dir():
             with under_construction(folder) as temporary:
                 for source in sources:
-                    content = compile_mpy(source, source.name)
+                    content = compile_mpy(source.read_text(), source.name)
                     (temporary / source.with_suffix(".mpy").name).write_bytes(content)
     return folder
