@@ -38,6 +38,11 @@ OPTIONS = {
     "TRANSPOSE": "Transpose",
     "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighbor",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTM",
+    "CONV_2D": "Conv2D",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2D",
+    "TRANSPOSE_CONV": "TransposeConv",
+    "AVERAGE_POOL_2D": "Pool2D",
+    "MAX_POOL_2D": "Pool2D",
 }
 TYPES = {"int8": 9, "int32": 2, "float32": 0, "int16": 7, "uint8": 3}
 # Where it is not 2.
@@ -50,6 +55,8 @@ VERSIONS = {
     "EXPAND_DIMS": 1,
     "SHAPE": 1,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": 1,
+    "CONV_2D": 3,
+    "DEPTHWISE_CONV_2D": 3,
 }
 
 

@@ -1,5 +1,7 @@
 """Typed views of memory, without copying: MicroPython's memoryview has no cast()."""
 
+import sys
+
 try:
     import uctypes
 except ImportError:
@@ -16,6 +18,12 @@ if uctypes is None:
         """`length` bytes of `data` from `offset` on as int8, indexed from 0."""
         return memoryview(data)[offset : offset + length].cast("b")
 
+    def as_int32(data, offset, length):
+        """`length` int32s of `data` from `offset` on; None where they cannot be read in place."""
+        if sys.byteorder != "little":
+            return None
+        return memoryview(data)[offset : offset + 4 * length].cast("i")
+
 else:
 
     def as_bytes(buffer, item_size=1):
@@ -28,3 +36,10 @@ else:
         return uctypes.struct(
             uctypes.addressof(data) + offset, (uctypes.ARRAY | 0, uctypes.INT8 | length)
         )
+
+    def as_int32(data, offset, length):
+        """`length` int32s of `data` from `offset` on; None where they cannot be read in place."""
+        address = uctypes.addressof(data) + offset
+        if address & 3 or sys.byteorder != "little":
+            return None
+        return uctypes.struct(address, (uctypes.ARRAY | 0, uctypes.INT32 | length))

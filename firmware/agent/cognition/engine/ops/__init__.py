@@ -17,10 +17,14 @@ _SHARING = (22, 43, 70)
 # Versions are TFLite's own (tensorflow/lite/tools/versioning/op_version.cc).
 KERNELS = {
     0: ("ADD", 1, 2, "elementwise"),
+    1: ("AVERAGE_POOL_2D", 1, 3, "pooling"),
     2: ("CONCATENATION", 1, 2, "copies"),
+    3: ("CONV_2D", 1, 8, "conv"),
+    4: ("DEPTHWISE_CONV_2D", 1, 7, "depthwise"),
     6: ("DEQUANTIZE", 1, 2, "quantize"),
     9: ("FULLY_CONNECTED", 4, 6, "fully_connected"),
     14: ("LOGISTIC", 1, 2, "activations"),
+    17: ("MAX_POOL_2D", 1, 3, "pooling"),
     18: ("MUL", 1, 3, "elementwise"),
     19: ("RELU", 1, 2, "activations"),
     21: ("RELU6", 1, 2, "activations"),
@@ -38,6 +42,7 @@ KERNELS = {
     55: ("MAXIMUM", 1, 3, "elementwise"),
     57: ("MINIMUM", 1, 3, "elementwise"),
     60: ("PADV2", 1, 4, "copies"),
+    67: ("TRANSPOSE_CONV", 1, 5, "transpose_conv"),
     70: ("EXPAND_DIMS", 1, 1, "reshape"),
     74: ("SUM", 1, 2, "reduce"),
     77: ("SHAPE", 1, 1, "shape"),
@@ -80,7 +85,13 @@ def check(operators):
 
 def shares(op):
     """Whether the operator's output is its input, byte for byte."""
-    return op.code in _SHARING
+    return (
+        op.code in _SHARING
+        and len(op.inputs) > 0
+        and op.inputs[0] is not None
+        and op.inputs[0].type == op.outputs[0].type
+        and op.inputs[0].size == op.outputs[0].size
+    )
 
 
 def prepare(context, op):
@@ -97,13 +108,22 @@ class Context:
         self.data = reader.data
         self.scratch = None
         self.scratch_items = 0
+        self._windows: list = []
 
     def want_scratch(self, items: int) -> None:
         self.scratch_items = max(self.scratch_items, items)
 
+    def want_window(self, kernel, items: int) -> None:
+        """Sets kernel.window to `items` int16 when all kernels are prepared; all share them."""
+        self._windows.append((kernel, items))
+
     def finish(self):
         """Makes the scratch, and lets go of what only loading needs."""
         self.scratch = array("i", bytes(4 * self.scratch_items))
+        window = memoryview(array("h", bytes(2 * max([n for _, n in self._windows] or [0]))))
+        for kernel, items in self._windows:
+            kernel.window = window[:items]
+        self._windows.clear()
         self.reader = self.data = None
 
 

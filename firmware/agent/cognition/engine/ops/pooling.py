@@ -1,0 +1,136 @@
+"""AVERAGE_POOL_2D and MAX_POOL_2D, int8 -> int8, fused activations.
+
+C: tensorflow/lite/kernels/internal/reference/integer_ops/pooling.h. A window is cut where it leaves
+the image; an average is over what is left, rounded half away from zero.
+"""
+
+from array import array
+
+from .. import schema
+from . import activation_range
+from .windows import images, span
+
+# table Pool2DOptions
+_PADDING = 0
+_STRIDE_W = 1
+_STRIDE_H = 2
+_FILTER_W = 3
+_FILTER_H = 4
+_ACTIVATION = 5
+
+# Sums of a window stay small ints.
+_MOST_ITEMS = 1 << 22
+
+
+def prepare(context, op):
+    op.shaped(1, 1)
+    op.typed(schema.INT8, schema.INT8)
+    if not op.options:
+        op.refuse("has no options")
+    x, y = op.inputs[0], op.outputs[0]
+    images(op, x, y)
+    _same_scale(op, x, y)
+    options = op.options
+    batches, in_h, in_w, channels = x.shape
+    kernel_h, kernel_w = options.i32(_FILTER_H), options.i32(_FILTER_W)
+    stride_h, stride_w = options.i32(_STRIDE_H), options.i32(_STRIDE_W)
+    padding = options.i8(_PADDING)
+    rows, top = span(op, padding, in_h, kernel_h, stride_h, 1)
+    columns, left = span(op, padding, in_w, kernel_w, stride_w, 1)
+    if (batches, rows, columns, channels) != y.shape or in_h * in_w > _MOST_ITEMS:
+        op.refuse("%s in windows of %d x %d gives no %s" % (x.shape, kernel_h, kernel_w, y.shape))
+    lowest, highest = activation_range(op, y, options.i8(_ACTIVATION))
+    geometry = array(
+        "i",
+        [batches, in_h, in_w, channels, rows, columns, kernel_h, kernel_w, stride_h, stride_w]
+        + [top, left, lowest, highest],
+    )
+    return Pool(geometry, x.data, y.data, op.name == "MAX_POOL_2D")
+
+
+def _same_scale(op, x, y):
+    """TFLite-Micro's own condition: scales within 1e-6, equal zero points."""
+    a, b = x.scale(), y.scale()
+    lowest = min(a[1], b[1])
+    difference = abs((a[0] << (a[1] - lowest)) - (b[0] << (b[1] - lowest))) * 1000000
+    if difference << max(0, lowest) > 1 << max(0, -lowest):
+        op.refuse("input and output have different scales")
+    if x.zero_point() != y.zero_point():
+        op.refuse("input and output have different zero points")
+
+
+class Pool:
+    def __init__(self, geometry, x, y, largest):
+        self._geometry = geometry
+        self._x = x
+        self._y = y
+        self._largest = largest
+
+    def run(self):
+        pool(self._geometry, self._x, self._y, self._largest)
+
+
+def pool(geometry, x, y, largest):
+    """A whole pooling operator: the seam for a native kernel.
+
+    geometry: int32s, named below in order; pad_h, pad_w count from before the image. x, y: int8
+    images. largest: the maximum of each window instead of the average.
+    """
+    (
+        batches, in_h, in_w, channels, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w,
+        pad_h, pad_w, lowest, highest,
+    ) = geometry  # fmt: skip
+    line = in_w * channels
+    o = 0
+    image = 0
+    for _ in range(batches):
+        top = -pad_h
+        for _ in range(out_h):
+            first_row = max(0, top)
+            rows = min(in_h, top + kernel_h) - first_row
+            left = -pad_w
+            for _ in range(out_w):
+                first = max(0, left)
+                columns = min(in_w, left + kernel_w) - first
+                i = image + first_row * line + first * channels
+                if largest:
+                    largest_of(y, o, x, i, rows, columns, line, channels, lowest, highest)
+                else:
+                    average_of(y, o, x, i, rows, columns, line, channels, lowest, highest)
+                o += channels
+                left += stride_w
+            top += stride_h
+        image += in_h * line
+
+
+def average_of(y, o, x, i, rows, columns, line, channels, lowest, highest):
+    """y[o + c] = the mean of `rows` x `columns` pixels of x from item i on, lines `line` apart."""
+    count = rows * columns
+    half = count // 2
+    for c in range(i, i + channels):
+        acc = 0
+        for _ in range(rows):
+            k = c
+            for _ in range(columns):
+                acc += x[k]
+                k += channels
+            c += line
+        acc = (acc + half) // count if acc > 0 else -((half - acc) // count)
+        y[o] = lowest if acc < lowest else highest if acc > highest else acc
+        o += 1
+
+
+def largest_of(y, o, x, i, rows, columns, line, channels, lowest, highest):
+    """The same for the maximum."""
+    for c in range(i, i + channels):
+        acc = lowest
+        for _ in range(rows):
+            k = c
+            for _ in range(columns):
+                v = x[k]
+                if v > acc:
+                    acc = v
+                k += channels
+            c += line
+        y[o] = highest if acc > highest else acc
+        o += 1

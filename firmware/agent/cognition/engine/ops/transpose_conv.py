@@ -1,0 +1,167 @@
+"""TRANSPOSE_CONV, int8 x int8 -> int8, per-tensor and per-channel scales, optional bias.
+
+C: tensorflow/lite/kernels/internal/reference/integer_ops/transpose_conv.h. C scatters every input
+into int32 sums of the whole output; here each output pixel gathers the taps that reach it, which
+gives the same sums in another order and needs no memory for them.
+"""
+
+from array import array
+
+from .. import schema
+from . import activation_range
+from .windows import Scaling, biases, four_rows, prepared, reach_of, requantize, span
+
+# inputs
+_SHAPE = 0
+_WEIGHTS = 1
+_IMAGE = 2
+_BIAS = 3
+
+# table TransposeConvOptions
+_PADDING = 0
+_STRIDE_W = 1
+_STRIDE_H = 2
+_ACTIVATION = 3
+
+
+def prepare(context, op):
+    if len(op.inputs) not in (3, 4) or len(op.outputs) != 1 or not op.inputs[_SHAPE]:
+        op.refuse("has %d inputs and %d outputs" % (len(op.inputs), len(op.outputs)))
+    if op.inputs[_SHAPE].type != schema.INT32:
+        op.refuse("its output shape is %s; int32 is supported" % op.inputs[_SHAPE].type_name)
+    if not op.options:
+        op.refuse("has no options")
+    return TransposedConvolution(context, op)
+
+
+class TransposedConvolution:
+    def __init__(self, context, op):
+        weights, x, y = op.inputs[_WEIGHTS], op.inputs[_IMAGE], op.outputs[0]
+        bias = op.inputs[_BIAS] if len(op.inputs) > _BIAS else None
+        multipliers = prepared(op, x, weights, bias, y, 0)
+        options = op.options
+        _, in_h, in_w, depth = x.shape
+        batches, out_h, out_w, channels = y.shape
+        _, kernel_h, kernel_w, weights_depth = weights.shape
+        stride_h, stride_w = options.i32(_STRIDE_H), options.i32(_STRIDE_W)
+        padding = options.i8(_PADDING)
+        # The other way round: the output is the image of a convolution that gives the input.
+        rows, top = span(op, padding, out_h, kernel_h, stride_h, 1)
+        columns, left = span(op, padding, out_w, kernel_w, stride_w, 1)
+        if (rows, columns, depth) != (in_h, in_w, weights_depth):
+            op.refuse("%s by %s gives no %s" % (x.shape, weights.shape, y.shape))
+        lowest, highest = activation_range(op, y, options.i8(_ACTIVATION))
+        self._geometry = array(
+            "i",
+            [batches, in_h, in_w, depth, out_h, out_w, channels, kernel_h, kernel_w]
+            + [stride_h, stride_w, top, left, x.zero_point(), y.zero_point(), lowest, highest],
+        )
+        terms = kernel_h * kernel_w * depth
+        self._x, self._y = x.data, y.data
+        self._weights = four_rows(context.data, weights.offset, weights.size, terms)
+        self._bias = biases(context, bias, channels)
+        self._scaling = Scaling(multipliers, self._bias, channels, terms, reach_of(x))
+        self._taps = array("i", bytes(8 * kernel_h * kernel_w))
+        self._channels = channels
+        self._context = context
+        context.want_scratch(channels)
+
+    def run(self):
+        scaling = self._scaling
+        kernel = _portable if scaling.wide else convolve
+        kernel(
+            self._geometry,
+            self._x,
+            self._y,
+            self._weights,
+            self._bias,
+            scaling.high,
+            scaling.low,
+            scaling.shift,
+            self._taps,
+            [0] * self._channels if scaling.wide else self._context.scratch,
+        )
+
+
+def convolve(geometry, x, y, weights, bias, high, low, shift, taps, acc):
+    """A whole transposed convolution: the seam for a native kernel.
+
+    geometry: int32s, named below in order; pad_h, pad_w count from before the output.
+    x, y: int8 images. weights: four int8 views of the weights (channels, kernel_h, kernel_w,
+    depth), one row after the other; the first is all of them. bias: int32 per channel.
+    high, low, shift: see windows.requantize. taps: int32, 2 * kernel_h * kernel_w, to work with.
+    acc: int32 per channel.
+    """
+    (
+        batches, in_h, in_w, depth, out_h, out_w, channels, kernel_h, kernel_w,
+        stride_h, stride_w, pad_h, pad_w, zero_in, zero_out, lowest, highest,
+    ) = geometry  # fmt: skip
+    row_size = kernel_h * kernel_w * depth
+    o = 0
+    image = 0
+    for _ in range(batches):
+        for out_row in range(out_h):
+            for out_column in range(out_w):
+                n = 0
+                k = 0
+                for kernel_row in range(kernel_h):
+                    row = out_row + pad_h - kernel_row
+                    for kernel_column in range(kernel_w):
+                        column = out_column + pad_w - kernel_column
+                        if (
+                            row % stride_h == 0
+                            and column % stride_w == 0
+                            and 0 <= row // stride_h < in_h
+                            and 0 <= column // stride_w < in_w
+                        ):
+                            pixel = (row // stride_h) * in_w + column // stride_w
+                            taps[n] = image + pixel * depth
+                            taps[n + 1] = k
+                            n += 2
+                        k += depth
+                gather_rows(acc, bias, weights, x, taps, n, depth, row_size, zero_in, channels)
+                requantize(acc, y, o, channels, 0, high, low, shift, zero_out, lowest, highest)
+                o += channels
+        image += in_h * in_w * depth
+
+
+_portable = convolve
+
+
+def gather_rows(acc, bias, weights, x, taps, n, depth, row_size, zero_in, channels):
+    """acc[c] = bias[c] + the sum over taps of (x - zero point) * weight.
+
+    taps: n items, in turn where a tap's pixel starts in x and in a row of the weights.
+    """
+    w0, w1, w2, w3 = weights
+    row = 0
+    for c in range(0, channels - 3, 4):
+        a0 = bias[c]
+        a1 = bias[c + 1]
+        a2 = bias[c + 2]
+        a3 = bias[c + 3]
+        for t in range(0, n, 2):
+            pixel = taps[t]
+            k = row + taps[t + 1]
+            for i in range(pixel, pixel + depth):
+                v = x[i] - zero_in
+                a0 += v * w0[k]
+                a1 += v * w1[k]
+                a2 += v * w2[k]
+                a3 += v * w3[k]
+                k += 1
+        acc[c] = a0
+        acc[c + 1] = a1
+        acc[c + 2] = a2
+        acc[c + 3] = a3
+        row += 4 * row_size
+    for c in range(channels & ~3, channels):
+        a0 = bias[c]
+        for t in range(0, n, 2):
+            pixel = taps[t]
+            k = row + taps[t + 1]
+            for i in range(pixel, pixel + depth):
+                a0 += (x[i] - zero_in) * w0[k]
+                k += 1
+        acc[c] = a0
+        row += row_size
