@@ -104,6 +104,9 @@ class Table:
         start, length = self.vector(field, 4)
         return [p + self.reader.u32(p) for p in range(start, start + 4 * length, 4)]
 
-    def i32s(self, field: int) -> list:
+    def i32s(self, field: int, most: int) -> list:
+        """A vector of at most so many int32."""
         start, length = self.vector(field, 4)
+        if length > most:
+            raise FormatError("a list of %d numbers; at most %d are supported" % (length, most))
         return [self.reader.i32(p) for p in range(start, start + 4 * length, 4)]

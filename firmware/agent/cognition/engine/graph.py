@@ -61,14 +61,20 @@ _OPERATOR_INPUTS = const(1)
 _OPERATOR_OUTPUTS = const(2)
 _OPERATOR_OPTIONS = const(4)
 
+_CUSTOM = const(32)
+
 # The one operator with state, and where its state is among its inputs.
 _LSTM = const(44)
 _LSTM_HIDDEN_STATE = const(18)
 _LSTM_CELL_STATE = const(19)
 
-# Longer shapes do not occur in real models; a hostile file could make the product of one
-# arbitrarily slow.
+# Real models stay below these. In a hostile file vectors can overlap, so that the work of loading
+# it would grow with the square of its size.
 _MAX_DIMENSIONS = const(8)
+_MAX_OPERANDS = const(64)
+_MAX_OPERATORS = const(1024)
+_MAX_TENSORS = const(4096)
+_MAX_OVERLAP = const(16)
 
 
 class Tensor:
@@ -78,9 +84,7 @@ class Tensor:
         self.reader = reader
         self.index = index
         self.data = None
-        shape = table.i32s(_TENSOR_SHAPE)
-        if len(shape) > _MAX_DIMENSIONS:
-            raise UnsupportedError("tensor %d has %d dimensions" % (index, len(shape)))
+        shape = table.i32s(_TENSOR_SHAPE, _MAX_DIMENSIONS)
         self.shape = tuple(shape)
         self.type = table.i8(_TENSOR_TYPE)
         size = 1
@@ -164,8 +168,12 @@ class Operator:
         if opcode >= len(codes):
             raise FormatError("operator %d refers to code %d of %d" % (index, opcode, len(codes)))
         self.code, self.version, self.name = codes[opcode]
-        self.inputs = [_pick(tensors, i, index, True) for i in table.i32s(_OPERATOR_INPUTS)]
-        self.outputs = [_pick(tensors, i, index) for i in table.i32s(_OPERATOR_OUTPUTS)]
+        self.inputs = [
+            _pick(tensors, i, index, True) for i in table.i32s(_OPERATOR_INPUTS, _MAX_OPERANDS)
+        ]
+        self.outputs = [
+            _pick(tensors, i, index) for i in table.i32s(_OPERATOR_OUTPUTS, _MAX_OPERANDS)
+        ]
         self.options = table.table(_OPERATOR_OPTIONS)
 
     def refuse(self, reason):
@@ -229,6 +237,12 @@ class Graph:
             raise UnsupportedError("file has %d subgraphs; 1 is supported" % len(subgraphs))
         subgraph = Table(reader, subgraphs[0])
         buffers = model.tables(_MODEL_BUFFERS)
+        for field, most in (
+            (_SUBGRAPH_TENSORS, _MAX_TENSORS),
+            (_SUBGRAPH_OPERATORS, _MAX_OPERATORS),
+        ):
+            if subgraph.vector(field, 4)[1] > most:
+                raise UnsupportedError("more than %d tensors or operators" % most)
         self.tensors = [
             Tensor(reader, Table(reader, p), i, buffers)
             for i, p in enumerate(subgraph.tables(_SUBGRAPH_TENSORS))
@@ -237,20 +251,27 @@ class Graph:
             Operator(i, Table(reader, p), codes, self.tensors)
             for i, p in enumerate(subgraph.tables(_SUBGRAPH_OPERATORS))
         ]
-        self.inputs = [_pick(self.tensors, i, -1) for i in subgraph.i32s(_SUBGRAPH_INPUTS)]
-        self.outputs = [_pick(self.tensors, i, -1) for i in subgraph.i32s(_SUBGRAPH_OUTPUTS)]
+        self.inputs = [
+            _pick(self.tensors, i, -1) for i in subgraph.i32s(_SUBGRAPH_INPUTS, _MAX_TENSORS)
+        ]
+        self.outputs = [
+            _pick(self.tensors, i, -1) for i in subgraph.i32s(_SUBGRAPH_OUTPUTS, _MAX_TENSORS)
+        ]
+        if sum([t.bytes for t in self.tensors if t.offset]) > _MAX_OVERLAP * len(data):
+            raise FormatError("the constants lie on top of each other")
         self._check_order()
 
     def _refuse_compression(self, model):
         for position in model.tables(_MODEL_METADATA):
             start, length = Table(self.reader, position).vector(_METADATA_NAME, 1)
-            if bytes(self.reader.data[start : start + length]) == b"COMPRESSION_METADATA":
+            wanted = b"COMPRESSION_METADATA"
+            if bytes(self.reader.data[start : start + min(length, len(wanted) + 1)]) == wanted:
                 raise UnsupportedError("weights are compressed: convert without compression")
 
     @staticmethod
     def _code(table, name_of):
         code = max(table.i8(_OPCODE_DEPRECATED_BUILTIN), table.i32(_OPCODE_BUILTIN))
-        if table.at(_OPCODE_CUSTOM):
+        if code == _CUSTOM and table.at(_OPCODE_CUSTOM):
             start, length = table.vector(_OPCODE_CUSTOM, 1)
             shown = bytes(table.reader.data[start : start + min(length, 40)])
             name = "custom operator " + "".join(chr(c) if 32 <= c < 127 else "?" for c in shown)

@@ -161,7 +161,8 @@ def _concatenation(context, op):
     total = 0
     for tensor in op.inputs:
         shape = tensor.shape
-        if shape[:axis] + shape[axis + 1 :] != y.shape[:axis] + y.shape[axis + 1 :]:
+        others = y.shape[:axis] + y.shape[axis + 1 :]
+        if len(shape) != len(y.shape) or shape[:axis] + shape[axis + 1 :] != others:
             op.refuse("input shape %s, output shape %s" % (shape, y.shape))
         total += shape[axis]
         if y.type == schema.INT8 and (
