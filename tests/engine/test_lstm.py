@@ -123,3 +123,91 @@ def test_tables():
 def test_refused(change, words):
     with pytest.raises(UnsupportedError, match=words):
         Model(one(**change))
+
+
+def convert(how: str) -> bytes:
+    """A Keras LSTM and a dense layer on it, converted to int8 by TensorFlow."""
+    import tempfile
+
+    tf = pytest.importorskip("tensorflow")
+    import keras
+
+    keras.utils.set_random_seed(1)
+    steps, depth, units = 12, 4, 10
+    layer = keras.layers.LSTM(units, return_sequences=True, unroll=True)
+    dense = keras.layers.Dense(3)
+    dense(layer(np.zeros((1, steps, depth), np.float32)))
+    signature = tf.TensorSpec((1, steps, depth), tf.float32)
+
+    if how == "unrolled":
+        run = tf.function(lambda x: dense(layer(x)), input_signature=[signature])
+        from tensorflow.python.framework.convert_to_constants import (
+            convert_variables_to_constants_v2,
+        )
+
+        frozen = convert_variables_to_constants_v2(run.get_concrete_function())
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+    else:
+        # The converter knows a function with this attribute, these six arguments and five results
+        # as an LSTM, and makes one operator of it.
+        def cell(inputs, hidden, state, kernel, recurrent, bias):
+            outputs = []
+            for step in tf.unstack(tf.transpose(inputs, [1, 0, 2])):
+                gates = tf.matmul(step, kernel) + tf.matmul(hidden, recurrent) + bias
+                i, f, g, o = tf.split(gates, 4, axis=1)
+                state = tf.sigmoid(f) * state + tf.sigmoid(i) * tf.tanh(g)
+                hidden = tf.sigmoid(o) * tf.tanh(state)
+                outputs.append(hidden)
+            sequence = tf.transpose(tf.stack(outputs), [1, 0, 2])
+            return hidden, sequence, hidden, state, tf.constant(1.0)
+
+        weights = [tf.constant(w) for w in layer.get_weights()]
+        zeros = tf.zeros((1, units))
+        fused = tf.function(
+            cell,
+            autograph=False,
+            input_signature=[
+                tf.TensorSpec(t.shape)
+                for t in (np.zeros((1, steps, depth)), zeros, zeros, *weights)
+            ],
+            experimental_attributes={
+                "api_implements": "lstm_keras",
+                "api_preferred_device": "CPU",
+                "time_major": False,
+                "go_backwards": False,
+            },
+        )
+        kernel, bias = (tf.constant(w) for w in dense.get_weights())
+        module = tf.Module()
+        module.run = tf.function(
+            lambda x: tf.tensordot(fused(x, zeros, zeros, *weights)[1], kernel, 1) + bias,
+            input_signature=[signature],
+        )
+        folder = tempfile.mkdtemp()
+        tf.saved_model.save(module, folder, signatures=module.run.get_concrete_function())
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    generator = np.random.default_rng(0)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: (
+        [np.float32(generator.normal(0, 1, (1, steps, depth)))] for _ in range(50)
+    )
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    return converter.convert()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "operators"),
+    [
+        ("fused", {"UNIDIRECTIONAL_SEQUENCE_LSTM", "FULLY_CONNECTED"}),
+        ("unrolled", {"UNPACK", "SPLIT", "LOGISTIC", "TANH", "MUL", "ADD", "PACK"}),
+    ],
+)
+def test_converted_from_keras(how, operators, tmp_path, run_on_vm):
+    models = {how: convert(how)}
+    assert operators <= set(Model(models[how]).ops)
+    expected = cases.wanted(models, 40)
+    assert cases.share_inside(expected, how) > 0.6
+    assert cases.differing(cases.on_cpython(models, 40), expected) == []
+    assert cases.differing(cases.on_vm(models, 40, tmp_path, run_on_vm), expected) == []

@@ -104,6 +104,16 @@ def split(b, rng):
     return [x], ys
 
 
+def unpack(b, rng):
+    size = cases.shape(rng)
+    axis = rng.randrange(len(size))
+    x = cases.activation(b, rng, size)
+    ys = [like(b, x, size[:axis] + size[axis + 1 :]) for _ in range(size[axis])]
+    axis -= len(size) if rng.random() < 0.4 else 0
+    b.operator("UNPACK", [x], ys, axis=axis, num=len(ys))
+    return [x], ys
+
+
 def pad(name):
     def case(b, rng):
         size = cases.shape(rng)
@@ -205,6 +215,7 @@ CASES = {
     "CONCATENATION": concatenation,
     "PACK": pack,
     "SPLIT": split,
+    "UNPACK": unpack,
     "PAD": pad("PAD"),
     "PADV2": pad("PADV2"),
     "TRANSPOSE": transpose,

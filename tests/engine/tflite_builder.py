@@ -33,6 +33,7 @@ OPTIONS = {
     "PACK": "Pack",
     "CONCATENATION": "Concatenation",
     "SPLIT": "Split",
+    "UNPACK": "Unpack",
     "PAD": "Pad",
     "PADV2": "PadV2",
     "TRANSPOSE": "Transpose",
@@ -75,6 +76,19 @@ def schema() -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def exposed(model: bytes) -> bytes:
+    """The same model with every operator's first output as an output of the model."""
+    import flatbuffers
+
+    s = schema()
+    made = s.ModelT.InitFromObj(s.Model.GetRootAsModel(model, 0))
+    (graph,) = made.subgraphs
+    graph.outputs = [op.outputs[0] for op in graph.operators]
+    writer = flatbuffers.Builder(len(model))
+    writer.Finish(made.Pack(writer), file_identifier=b"TFL3")
+    return bytes(writer.Output())
 
 
 @dataclass

@@ -89,11 +89,8 @@ class Tensor:
         self.type = table.i8(_TENSOR_TYPE)
         size = 1
         for dimension in shape:
-            if dimension < 1:
-                raise UnsupportedError(
-                    "tensor %d has shape %s: convert with a fixed batch of 1" % (index, self.shape)
-                )
-            size *= dimension
+            # What no operator reads or writes may be empty: an LSTM's intermediate results are.
+            size *= max(0, dimension)
         self.size = size
         self.bytes = size * schema.TYPE_SIZES.get(self.type, 1)
         if table.at(_TENSOR_SPARSITY):
@@ -214,7 +211,12 @@ def _pick(tensors, index, operator, optional=False):
         return None
     if not 0 <= index < len(tensors):
         raise FormatError("operator %d refers to tensor %d of %d" % (operator, index, len(tensors)))
-    return tensors[index]
+    tensor = tensors[index]
+    if tensor.size < 1:
+        raise UnsupportedError(
+            "tensor %d has shape %s: convert with a fixed batch of 1" % (index, tensor.shape)
+        )
+    return tensor
 
 
 class Graph:

@@ -47,6 +47,7 @@ KERNELS = {
     74: ("SUM", 1, 2, "reduce"),
     77: ("SHAPE", 1, 1, "shape"),
     83: ("PACK", 1, 2, "copies"),
+    88: ("UNPACK", 1, 2, "copies"),
     97: ("RESIZE_NEAREST_NEIGHBOR", 1, 3, "resize"),
     98: ("LEAKY_RELU", 1, 1, "activations"),
     99: ("SQUARED_DIFFERENCE", 1, 2, "elementwise"),

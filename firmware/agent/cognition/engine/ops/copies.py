@@ -1,4 +1,4 @@
-"""Operators that only move items: STRIDED_SLICE, PACK, CONCATENATION, SPLIT, PAD, PADV2, TRANSPOSE.
+"""Operators that only move items: slices, PACK and UNPACK, CONCATENATION and SPLIT, PAD, TRANSPOSE.
 
 C: the files of these names in tensorflow/lite/micro/kernels and
 tensorflow/lite/kernels/internal/reference. Each is one or more copies between two strided blocks
@@ -20,7 +20,7 @@ _OFFSET = 5
 _CONCATENATION_AXIS = 0
 _CONCATENATION_ACTIVATION = 1
 
-# table PackOptions
+# tables PackOptions and UnpackOptions
 _PACK_AXIS = 1
 
 # TFLite-Micro's own limits
@@ -189,15 +189,26 @@ def _pack(context, op):
 def _split(context, op):
     op.exactly(2, len(op.outputs))
     x = op.inputs[1]
-    _same_types(op, op.outputs + op.inputs[1:])
-    axes = known(context, op, op.inputs[0])
-    axis = axis_of(op, axes[0], len(x.shape))
+    axis = axis_of(op, known(context, op, op.inputs[0])[0], len(x.shape))
+    part = x.shape[axis] // len(op.outputs)
+    return _parted(context, op, x, axis, x.shape[:axis] + (part,) + x.shape[axis + 1 :])
+
+
+def _unpack(context, op):
+    op.exactly(1, len(op.outputs))
+    x = op.inputs[0]
+    axis = axis_of(op, op.options.i32(_PACK_AXIS) if op.options else 0, len(x.shape))
+    return _parted(context, op, x, axis, x.shape[:axis] + x.shape[axis + 1 :])
+
+
+def _parted(context, op, x, axis, wanted):
+    """Copies of equal parts of x along an axis, each of shape `wanted`."""
+    _same_types(op, [x] + op.outputs)
     parts = len(op.outputs)
-    wanted = x.shape[:axis] + (x.shape[axis] // parts,) + x.shape[axis + 1 :]
-    row = product(wanted[axis:])
+    row = product(x.shape[axis:]) // parts
     result = []
     for k, y in enumerate(op.outputs):
-        if y.shape != wanted or x.shape[axis] % parts:
+        if y.shape != wanted or y.size * parts != x.size:
             op.refuse("input shape %s in %d parts of shape %s" % (x.shape, parts, y.shape))
         walk = Walk((product(x.shape[:axis]), row), (parts * row, 1), (row, 1))
         result.append((walk, values(context, op, x), k * row, target(op, y), 0))
@@ -253,6 +264,7 @@ _PREPARE = {
     "CONCATENATION": _concatenation,
     "PACK": _pack,
     "SPLIT": _split,
+    "UNPACK": _unpack,
     "PAD": _pad,
     "PADV2": _pad,
     "TRANSPOSE": _transpose,
