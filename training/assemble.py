@@ -78,7 +78,7 @@ def operators(model_bytes: bytes) -> list[str]:
 
 def fitting_boards(model_bytes: bytes) -> list[str]:
     """Boards whose memory budget in boards/*.toml has room for the file and for its arena."""
-    arena = int(Model(model_bytes).ram)
+    arena = int(Model(model_bytes, keep_inputs=True).ram)
     found = []
     for path in sorted((Path(__file__).resolve().parent.parent / "boards").glob("*.toml")):
         budget = tomllib.loads(path.read_text()).get("memory", {})
@@ -94,7 +94,7 @@ def _common(runner: Runner, model_bytes: bytes, rows: Bytes, seed: int) -> Json:
         "sha256": sha256(model_bytes),
         "bytes": len(model_bytes),
         "ops": operators(model_bytes),
-        "arena_bytes": int(Model(model_bytes).ram),
+        "arena_bytes": int(Model(model_bytes, keep_inputs=True).ram),
         "macs": macs(model_bytes),
         "boards": fitting_boards(model_bytes),
         "golden": golden(runner, rows, seed),

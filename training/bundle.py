@@ -45,7 +45,7 @@ class Bundle:
 
     def engine(self) -> Model:
         """The model in the engine boards run."""
-        return Model(self.model_bytes)
+        return Model(self.model_bytes, keep_inputs=True)
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -72,7 +72,7 @@ def load_model(path: str | Path) -> Model:
     try:
         if path.stat().st_size > MAX_MODEL_BYTES:
             raise BundleError(str(path), [f"is larger than {MAX_MODEL_BYTES} bytes"])
-        return Model(path.read_bytes())
+        return Model(path.read_bytes(), keep_inputs=True)
     except OSError as error:
         raise BundleError(str(path), [f"cannot be read ({error.strerror})"]) from error
     except ModelError as error:

@@ -38,7 +38,7 @@ def problems(manifest: Any, model_bytes: bytes) -> list[str]:
     if manifest["sha256"] != hashlib.sha256(model_bytes).hexdigest():
         found.append("sha256 is not that of model.tflite")
     try:
-        model = Model(model_bytes)
+        model = Model(model_bytes, keep_inputs=True)
     except ModelError as error:
         return [*found, f"model.tflite: {error}"]
     return found + _against_model(manifest, model)

@@ -23,10 +23,12 @@ def run(folder, name):
         rows = 0
         while file.readinto(view) == len(view):
             if rows == 1:
+                row = bytes(view)
                 gc.collect()
                 before = gc.mem_alloc()
                 model.invoke()
                 print("allocated", name, gc.mem_alloc() - before)
+                view[:] = row
                 # Whoever allocates now gets a MemoryError. Accumulators past 31 bits have to.
                 if not name.startswith("wide"):
                     micropython.heap_lock()

@@ -146,7 +146,7 @@ def small_model(features: int) -> bytes:
 @pytest.mark.slow
 def test_against_shap():
     shap = pytest.importorskip("shap")
-    model = Model(small_model(6))
+    model = Model(small_model(6), keep_inputs=True)
     view, output = model.inputs[0], model.outputs[0]
     generator = np.random.default_rng(2)
     baselines = generator.integers(-128, 128, (4, 6))
@@ -177,7 +177,7 @@ VM_CODE = """
 import gc, sys
 from agent.cognition.engine import Model
 from agent.cognition.shapley import Shapley
-model = Model(sys.argv[1] + "/m.tflite")
+model = Model(sys.argv[1] + "/m.tflite", keep_inputs=True)
 def raw():
     model.invoke()
     return model.outputs[0][0]
@@ -200,7 +200,7 @@ def test_same_on_the_vm(tmp_path, run_on_vm):
     script.write_text(VM_CODE)
     first, second = run_on_vm(script, tmp_path)
     allocated, error, denominator = map(int, first.split())
-    model = Model(data)
+    model = Model(data, keep_inputs=True)
 
     def raw():
         model.invoke()

@@ -56,7 +56,7 @@ class _Bundle:
         golden = _member(manifest, "golden", list)
         manifest = None
         try:
-            self.model = Model(path, max_arena_bytes)
+            self.model = Model(path, max_arena_bytes, keep_inputs=True)
         except ModelError as error:
             raise BundleError("%s: %s" % (self.name, error))
         self._check_shapes()

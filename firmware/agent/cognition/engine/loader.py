@@ -11,11 +11,11 @@ from .graph import Graph
 _LETTERS = {schema.INT8: "b", schema.INT32: "i", schema.FLOAT32: "f"}
 
 
-def load(model, max_arena_bytes):
+def load(model, max_arena_bytes, keep_inputs):
     """Sets a Model's attributes from its bytes; returns exact scales of inputs and of outputs."""
     graph = Graph(model._data, ops.name_of)
     ops.check(graph.operators)
-    model.ram = _place(graph, max_arena_bytes)
+    model.ram = _place(graph, max_arena_bytes, keep_inputs)
     context = ops.Context(graph.reader)
     kernels = [ops.prepare(context, op) for op in graph.operators]
     context.finish()
@@ -36,7 +36,7 @@ def load(model, max_arena_bytes):
     return scales
 
 
-def _place(graph, max_arena_bytes):
+def _place(graph, max_arena_bytes, keep_inputs):
     """Gives every activation its view; returns the bytes of all of them."""
     for tensor in graph.inputs + graph.outputs:
         # An int32 output is a shape, known when the model is loaded.
@@ -47,7 +47,7 @@ def _place(graph, max_arena_bytes):
                 "model input or output (tensor %d) is %s; int8 and float32 are supported"
                 % (tensor.index, tensor.type_name)
             )
-    spans = planner.lifetimes(graph, ops.shares)
+    spans = planner.lifetimes(graph, ops.shares, keep_inputs)
     in_arena: dict = {}
     floats: dict = {}
     states = [tensor for tensor in graph.tensors if tensor.variable]

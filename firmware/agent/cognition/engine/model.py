@@ -16,6 +16,8 @@ class Model:
     """An int8 model ready to run.
 
     source: path of a .tflite file, or its bytes. Bytes are used where they lie and must not change.
+    keep_inputs: inputs keep their values over invoke(), for callers that change one number at a
+    time; costs their bytes. Without, later activations may take their place, as in TFLite-Micro.
     Raises FormatError, UnsupportedError or ArenaError; OSError where the file cannot be read.
 
     ram: bytes of activations (arena, plus float tensors). len: bytes of the file.
@@ -25,7 +27,7 @@ class Model:
     inputs, outputs: views of the tensors, int8 or float32, flat, in C order.
     """
 
-    def __init__(self, source, max_arena_bytes=MAX_ARENA_BYTES):
+    def __init__(self, source, max_arena_bytes=MAX_ARENA_BYTES, keep_inputs=False):
         self._source = _read(source) if isinstance(source, str) else source
         self._data = as_bytes(self._source)
         self.len = len(self._data)
@@ -46,10 +48,10 @@ class Model:
         # Imported here so that forget_loader() can release it.
         from .loader import load
 
-        self._scales = load(self, max_arena_bytes)
+        self._scales = load(self, max_arena_bytes, keep_inputs)
 
     def invoke(self) -> None:
-        """Computes `outputs` from `inputs`, which keep their values. Allocates nothing."""
+        """Computes `outputs` from `inputs`, which it may overwrite. Allocates nothing."""
         for run in self._program:
             run()
 

@@ -55,7 +55,7 @@ class Convolution:
         lowest, highest = activation_range(op, y, options.i8(_ACTIVATION))
         terms = kernel_h * kernel_w * depth
         units = channels // groups
-        self._geometry = [
+        self.geometry = [
             array(
                 "i",
                 [batches, in_h, in_w, in_channels, out_h, out_w, channels, kernel_h, kernel_w]
@@ -65,31 +65,31 @@ class Convolution:
             )
             for group in range(groups)
         ]
-        self._x, self._y = x.data, y.data
-        self._weights = four_rows(context.data, weights.offset, weights.size, terms)
-        self._bias = biases(context, bias, channels)
-        self._scaling = Scaling(multipliers, self._bias, channels, terms, reach_of(x))
-        self._units = units
+        self.x, self.y = x.data, y.data
+        self.weights = four_rows(context.data, weights.offset, weights.size, terms)
+        self.bias = biases(context, bias, channels)
+        self.scaling = Scaling(multipliers, self.bias, channels, terms, reach_of(x))
+        self.units = units
         self._context = context
         self.window = None
         context.want_window(self, terms)
         context.want_scratch(units)
 
     def run(self):
-        scaling = self._scaling
+        scaling = self.scaling
         kernel = _portable if scaling.wide else convolve
-        for geometry in self._geometry:
+        for geometry in self.geometry:
             kernel(
                 geometry,
-                self._x,
-                self._y,
-                self._weights,
-                self._bias,
+                self.x,
+                self.y,
+                self.weights,
+                self.bias,
                 scaling.high,
                 scaling.low,
                 scaling.shift,
                 self.window,
-                [0] * self._units if scaling.wide else self._context.scratch,
+                [0] * self.units if scaling.wide else self._context.scratch,
             )
 
 

@@ -49,26 +49,26 @@ class Depthwise:
                 "%s by %s, %d per channel, gives no %s" % (x.shape, weights.shape, times, y.shape)
             )
         lowest, highest = activation_range(op, y, options.i8(_ACTIVATION))
-        self._geometry = array(
+        self.geometry = array(
             "i",
             [batches, in_h, in_w, in_channels, out_h, out_w, channels, kernel_h, kernel_w]
             + [stride_h, stride_w, dilation_h, dilation_w, top, left]
             + [x.zero_point(), y.zero_point(), lowest, highest, times],
         )
         taps = kernel_h * kernel_w
-        self._weights = four_rows(context.data, weights.offset, weights.size, 1)
-        self._x = [x.data[min(i, x.size - 1) :] for i in range(4)]
-        self._y = y.data
+        self.weights = four_rows(context.data, weights.offset, weights.size, 1)
+        self.x = [x.data[min(i, x.size - 1) :] for i in range(4)]
+        self.y = y.data
         given = biases(context, bias, channels)
-        self._scaling = Scaling(multipliers, given, channels, taps, reach_of(x) + 128)
-        self._bias = self._folded(given, channels, taps, x.zero_point())
-        self._taps = array("i", bytes(8 * taps))
-        self._channels = channels
+        self.scaling = Scaling(multipliers, given, channels, taps, reach_of(x) + 128)
+        self.bias = self._folded(given, channels, taps, x.zero_point())
+        self.taps = array("i", bytes(8 * taps))
+        self.channels = channels
         self._context = context
         context.want_scratch(channels)
 
     def _folded(self, given, channels, taps, zero_point):
-        w = self._weights[0]
+        w = self.weights[0]
         folded = array("i", bytes(4 * channels))
         for channel in range(channels):
             total = 0
@@ -80,19 +80,19 @@ class Depthwise:
         return folded
 
     def run(self):
-        scaling = self._scaling
+        scaling = self.scaling
         kernel = _portable if scaling.wide else convolve
         kernel(
-            self._geometry,
-            self._x,
-            self._y,
-            self._weights,
-            self._bias,
+            self.geometry,
+            self.x,
+            self.y,
+            self.weights,
+            self.bias,
             scaling.high,
             scaling.low,
             scaling.shift,
-            self._taps,
-            [0] * self._channels if scaling.wide else self._context.scratch,
+            self.taps,
+            [0] * self.channels if scaling.wide else self._context.scratch,
         )
 
 

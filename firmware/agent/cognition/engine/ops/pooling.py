@@ -61,13 +61,13 @@ def _same_scale(op, x, y):
 
 class Pool:
     def __init__(self, geometry, x, y, largest):
-        self._geometry = geometry
-        self._x = x
-        self._y = y
-        self._largest = largest
+        self.geometry = geometry
+        self.x = x
+        self.y = y
+        self.largest = largest
 
     def run(self):
-        pool(self._geometry, self._x, self._y, self._largest)
+        pool(self.geometry, self.x, self.y, self.largest)
 
 
 def pool(geometry, x, y, largest):

@@ -51,35 +51,35 @@ class TransposedConvolution:
         if (rows, columns, depth) != (in_h, in_w, weights_depth):
             op.refuse("%s by %s gives no %s" % (x.shape, weights.shape, y.shape))
         lowest, highest = activation_range(op, y, options.i8(_ACTIVATION))
-        self._geometry = array(
+        self.geometry = array(
             "i",
             [batches, in_h, in_w, depth, out_h, out_w, channels, kernel_h, kernel_w]
             + [stride_h, stride_w, top, left, x.zero_point(), y.zero_point(), lowest, highest],
         )
         terms = kernel_h * kernel_w * depth
-        self._x, self._y = x.data, y.data
-        self._weights = four_rows(context.data, weights.offset, weights.size, terms)
-        self._bias = biases(context, bias, channels)
-        self._scaling = Scaling(multipliers, self._bias, channels, terms, reach_of(x))
-        self._taps = array("i", bytes(8 * kernel_h * kernel_w))
-        self._channels = channels
+        self.x, self.y = x.data, y.data
+        self.weights = four_rows(context.data, weights.offset, weights.size, terms)
+        self.bias = biases(context, bias, channels)
+        self.scaling = Scaling(multipliers, self.bias, channels, terms, reach_of(x))
+        self.taps = array("i", bytes(8 * kernel_h * kernel_w))
+        self.channels = channels
         self._context = context
         context.want_scratch(channels)
 
     def run(self):
-        scaling = self._scaling
+        scaling = self.scaling
         kernel = _portable if scaling.wide else convolve
         kernel(
-            self._geometry,
-            self._x,
-            self._y,
-            self._weights,
-            self._bias,
+            self.geometry,
+            self.x,
+            self.y,
+            self.weights,
+            self.bias,
             scaling.high,
             scaling.low,
             scaling.shift,
-            self._taps,
-            [0] * self._channels if scaling.wide else self._context.scratch,
+            self.taps,
+            [0] * self.channels if scaling.wide else self._context.scratch,
         )
 
 
