@@ -38,7 +38,7 @@ def test_predict_is_near_a_sine(hello):
 
 
 def test_float_inputs_and_outputs():
-    model = Model(random_model(9)[0])
+    model = Model(random_model(9)[0], keep_inputs=True)
     assert model.input_dtype == ["f"]
     assert "f" in model.output_dtype
     values = np.linspace(-1, 1, len(model.inputs[0]))

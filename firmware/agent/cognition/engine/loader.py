@@ -7,6 +7,7 @@ from . import ops, planner, schema
 from .errors import ArenaError, UnsupportedError
 from .float32 import float_bytes
 from .graph import Graph
+from .views import as_float32
 
 _LETTERS = {schema.INT8: "b", schema.INT32: "i", schema.FLOAT32: "f"}
 
@@ -49,32 +50,28 @@ def _place(graph, max_arena_bytes, keep_inputs):
             )
     spans = planner.lifetimes(graph, ops.shares, keep_inputs)
     in_arena: dict = {}
-    floats: dict = {}
     states = [tensor for tensor in graph.tensors if tensor.variable]
     for tensor in states:
         if tensor.type not in (schema.INT8, schema.INT16):
             raise UnsupportedError("state tensor %d is %s" % (tensor.index, tensor.type_name))
     for index in [i for i in spans if graph.tensors[i].type == schema.INT32]:
         del spans[index]
-    for index, span in spans.items():
-        # MicroPython cannot view an arena of bytes as floats: each has an array of its own.
-        (floats if graph.tensors[index].type == schema.FLOAT32 else in_arena)[id(span)] = span
+    for span in spans.values():
+        in_arena[id(span)] = span
     arena_bytes = planner.place(list(in_arena.values()))
-    ram = arena_bytes + sum(span.size for span in floats.values())
-    ram += sum(tensor.bytes for tensor in states)
+    ram = arena_bytes + sum(tensor.bytes for tensor in states)
     if ram > max_arena_bytes:
         raise ArenaError("activations need %d bytes, %d are allowed" % (ram, max_arena_bytes))
     try:
         arena = memoryview(array("b", bytes(arena_bytes)))
-        arrays = {key: memoryview(array("f", bytes(span.size))) for key, span in floats.items()}
         for tensor in states:
             kind = "b" if tensor.type == schema.INT8 else "h"
             tensor.data = memoryview(array(kind, bytes(tensor.bytes)))
     except MemoryError:
         raise ArenaError("no memory for %d bytes of activations" % ram)
     for index, span in spans.items():
-        if id(span) in arrays:
-            graph.tensors[index].data = arrays[id(span)]
+        if graph.tensors[index].type == schema.FLOAT32:
+            graph.tensors[index].data = as_float32(arena, span.offset, span.size >> 2)
         else:
             graph.tensors[index].data = arena[span.offset : span.offset + span.size]
     return ram
