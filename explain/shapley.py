@@ -99,7 +99,7 @@ def recompute(bundle: Bundle, record: Json) -> Recomputed:
         subject.judge()
         found = {"score": subject.score}
         lsb = Fraction(1)
-    explainer = Explainer([subject])
+    explainer = Explainer()
     explainer.begin(subject, bytes_as_ints(subject.features.row))
     # One call with room for all coalitions: nothing else needs the processor here.
     phi, _ = explainer.work((len(loaded.baseline) << len(loaded.names)) + 1)

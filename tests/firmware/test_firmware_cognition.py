@@ -158,7 +158,7 @@ def test_explaining_in_steps_equals_explaining_at_once(models, evaluations):
     window = warm_window()
     cooling = Cooling(bundle.load("cooling", str(models)), window)
     anomaly = Anomaly(bundle.load("anomaly", str(models)), window)
-    explainer = Explainer([cooling, anomaly])
+    explainer = Explainer()
     cooling.forecast()
     anomaly.judge()
 
@@ -194,7 +194,7 @@ def test_explaining_in_steps_equals_explaining_at_once(models, evaluations):
 
 def test_a_row_equal_to_its_baseline_is_explained_by_zeros(models):
     cooling = Cooling(bundle.load("cooling", str(models)), warm_window())
-    explainer = Explainer([cooling])
+    explainer = Explainer()
     row = cooling.bundle.baseline[0]
     (phi, _), _ = explain_in_steps(explainer, cooling, row, 3, lambda: None)
     assert phi["err"] == 0

@@ -33,11 +33,10 @@ class Mind:
             from .anomaly import Anomaly
 
             self.anomaly = Anomaly(anomaly_bundle, self.window)
-        models = [model for model in (self.cooling, self.anomaly) if model]
-        if models:
+        if cooling_bundle or anomaly_bundle:
             from .explainer import Explainer
 
-            self.explainer = Explainer(models)
+            self.explainer = Explainer()
         self._why_none = no_model
         self.no_model = no_model
         self._held = [0, 0, 0, 0]  # the last known of case, ambient, power, fan

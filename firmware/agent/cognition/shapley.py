@@ -80,54 +80,60 @@ class Shapley:
         row. x: n_features integers.  buffer: what f reads; its first n_features items are changed,
         what lies behind them is not, and it holds x again afterwards, also when f raises.
         """
+        x = tuple(x)  # the caller may pass the buffer itself
+        steps = self.steps(x, buffer)
+        result = next(steps)
+        try:
+            while result is None:
+                result = steps.send(f())
+        finally:
+            for i in range(len(x)):
+                buffer[i] = x[i]
+        return result
+
+    def steps(self, x, buffer):
+        """explain() for those who evaluate f themselves, when it suits them: a generator that gives
+        None whenever `buffer` holds a row, is sent what f is there, and gives the Explanation last.
+        """
         n = self.n_features
         if len(x) != n:
             raise ValueError("row of %d items, expected %d" % (len(x), n))
-        x = tuple(x)  # the caller may pass the buffer itself
-        numerators = [0] * n
-        total = base = value = 0
-        try:
-            for row in self._baselines:
-                for i in range(n):
-                    buffer[i] = row[i]
-                worth = f()
-                base += worth
-                total += self._walk(f, x, row, buffer, worth, numerators)
-        finally:
-            for i in range(n):
-                buffer[i] = x[i]
-        value = f()
-        for i in range(n):
-            numerators[i] -= total
-        return Explanation(numerators, self.denominator, base * self._common, value)
-
-    def _walk(self, f, x, row, buffer, worth, numerators):
-        """Adds one baseline row's part to the numerators; returns the sum of w(s) * v(S)."""
-        n = self.n_features
         weight_all = self._all
         weight_with = self._with
-        total = weight_all[0] * worth
-        members = size = 0
-        for step in range(1, 1 << n):
-            i = 0
-            while not step >> i & 1:
-                i += 1
-            bit = 1 << i
-            members ^= bit
-            if members & bit:
-                size += 1
-                buffer[i] = x[i]
-            else:
-                size -= 1
+        numerators = [0] * n
+        total = base = 0  # total: the sum of w(s) * v(S)
+        for row in self._baselines:
+            for i in range(n):
                 buffer[i] = row[i]
-            if x[i] != row[i]:
-                worth = f()
-            total += weight_all[size] * worth
-            part = weight_with[size] * worth
-            for j in range(n):
-                if members >> j & 1:
-                    numerators[j] += part
-        return total
+            worth = yield
+            base += worth
+            total += weight_all[0] * worth
+            members = size = 0
+            for step in range(1, 1 << n):
+                i = 0
+                while not step >> i & 1:
+                    i += 1
+                bit = 1 << i
+                members ^= bit
+                if members & bit:
+                    size += 1
+                    buffer[i] = x[i]
+                else:
+                    size -= 1
+                    buffer[i] = row[i]
+                if x[i] != row[i]:
+                    worth = yield
+                total += weight_all[size] * worth
+                part = weight_with[size] * worth
+                for j in range(n):
+                    if members >> j & 1:
+                        numerators[j] += part
+        for i in range(n):
+            buffer[i] = x[i]
+        value = yield
+        for i in range(n):
+            numerators[i] -= total
+        yield Explanation(numerators, self.denominator, base * self._common, value)
 
 
 def _gcd(a, b):
