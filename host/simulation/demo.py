@@ -165,7 +165,10 @@ def demo(options: argparse.Namespace) -> None:
             vm=vm,
         )
         say("plant", replay_notes(fleet) if options.replay else "three machines with a heat load")
-        say("boards", f"{len(fleet.boards)}, {options.speed:g} times faster than life; ports:")
+        say(
+            "boards",
+            f"{len(fleet.boards)}, {options.speed:g} times life's speed, clocks too; ports:",
+        )
         for path in fleet.ports:
             say("", os.path.relpath(path))
         bridge = BridgeProcess(

@@ -3,7 +3,8 @@
 Two formats are known, told apart by their header:
 
 - a run of the ESP32 heater rig (comma separated, `Thrmstr1`, `BME_Temp`, `Voltage (V)`, ...):
-  Thrmstr1 is the case, BME_Temp the ambient air; there is no fan, so 0 rpm;
+  Thrmstr1 is the case, BME_Temp the ambient air; there is no fan, so the tachometer follows the
+  relay, lest every switching look like a stuck fan;
 - a SKAB run (semicolon separated, `Temperature`, `Thermocouple`, `Volume Flow RateRMS`, ...):
   Temperature is the case, Thermocouple the ambient, flow stands in for the tachometer (100 rpm per
   l/min). Its motor runs on mains voltage, which an INA219 cannot see: voltage is scaled by a factor
@@ -29,6 +30,8 @@ MIN_ROWS = 10
 INA219_MAX_V = 26.0
 INA219_MAX_A = 3.2
 SKAB_RPM_PER_FLOW = 100.0
+NO_FAN_RPM = 3000.0
+"""What a tachometer shows of a powered fan where the recorded machine had none."""
 
 EXPECTED = (
     "expected a run of the ESP32 heater rig (.csv or .csv.gz with the columns Date, Time, "
@@ -70,6 +73,7 @@ class ReplayMachine:
         self.notes = recording.notes
         self.loop = loop
         self.fan_powered = False
+        self._has_fan = any(sample.fan_rpm for sample in recording.samples)
         self.time_s = 0.0
 
     @property
@@ -101,7 +105,9 @@ class ReplayMachine:
 
     @property
     def fan_rpm(self) -> float:
-        return self.sample.fan_rpm
+        if self._has_fan:
+            return self.sample.fan_rpm
+        return NO_FAN_RPM if self.fan_powered else 0.0
 
     def advance(self, dt_s: float) -> None:
         """Let `dt_s` seconds of the recording pass."""

@@ -51,6 +51,8 @@ def test_heater_columns_reach_the_sensors(heater_file):
     assert (machine.case_temp_c, machine.ambient_temp_c) == (33.0, 20.5)
     assert (machine.supply_v, machine.current_a, machine.fan_rpm) == (4.5, 0.8, 0.0)
     machine.fan_powered = True
+    assert machine.fan_rpm == 3000.0, "no fan in the recording: the tachometer follows the relay"
+    machine.fan_powered = True
     machine.advance(0.5)
     assert machine.case_temp_c == 33.0
 
