@@ -133,7 +133,10 @@ def to_int8(model: Any, rows: NDArray[np.int8]) -> bytes:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.int8
         converter.inference_output_type = tf.int8
-        return bytes(converter.convert())
+        converted = bytes(converter.convert())
+    from training.strip import strip
+
+    return strip(converted)
 
 
 def _spanning_rows(model: Any, rows: NDArray[np.int8]) -> NDArray[np.int8]:
