@@ -23,17 +23,32 @@ __all__ = [
     "forget_loader",
 ]
 
-_RESIDENT = ("errors", "float32", "model", "views")
+_RESIDENT = ("errors", "model")
 
 
 def forget_loader():
     """Frees the code that only loading needs; loading another model imports it again.
 
-    For boards, once all models are loaded. Loaded models keep the kernels they use.
+    For boards, once all models are loaded. Loaded models keep the kernels they use, and of a
+    module with a tuple RUN only what that names.
     """
     prefix = __name__ + "."
     for name in list(sys.modules):
         rest = name[len(prefix) :]
         if name.startswith(prefix) and rest not in _RESIDENT:
-            del sys.modules[name]
+            module = sys.modules.pop(name)
             globals().pop(rest, None)
+            if sys.implementation.name == "micropython" and hasattr(module, "RUN"):
+                _strip(module, module.RUN)
+
+
+def _strip(module, kept):
+    # One function kept keeps its whole module, one object all methods of its class.
+    for name in list(module.__dict__):
+        value = getattr(module, name)
+        if isinstance(value, type) and getattr(value, "__module__", "") == module.__name__:
+            for member in list(value.__dict__):
+                if member not in kept and callable(getattr(value, member)):
+                    delattr(value, member)
+        if name not in kept and not name.startswith("__"):
+            delattr(module, name)

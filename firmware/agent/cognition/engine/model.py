@@ -1,12 +1,6 @@
 """A model: loads a .tflite file, places its activations, runs it."""
 
 import os
-import struct
-from array import array
-
-from .errors import InputError
-from .float32 import float_bytes, quantize
-from .views import as_bytes
 
 # Largest arena a model may ask for; the largest ESP32 heap with PSRAM is 8 MB, without it 0.2 MB.
 MAX_ARENA_BYTES = 1 << 20
@@ -28,6 +22,8 @@ class Model:
     """
 
     def __init__(self, source, max_arena_bytes=MAX_ARENA_BYTES, keep_inputs=False):
+        from .views import as_bytes
+
         self._source = _read(source) if isinstance(source, str) else source
         self._data = as_bytes(self._source)
         self.len = len(self._data)
@@ -45,7 +41,7 @@ class Model:
         self.output_scale: list = []
         self.output_zero_point: list = []
         self.output_dtype: list = []
-        # Imported here so that forget_loader() can release it.
+        # Imported here, as views is, so that forget_loader() can release it.
         from .loader import load
 
         self._scales = load(self, max_arena_bytes, keep_inputs)
@@ -68,59 +64,10 @@ class Model:
         numbers in the input's own units (quantised here), or a callable that is given the input's
         view and fills it. Raises InputError on a wrong count.
         """
-        if len(inputs) != len(self.inputs):
-            raise InputError("%d inputs given, the model has %d" % (len(inputs), len(self.inputs)))
-        for i, value in enumerate(inputs):
-            self._fill(i, value)
-        self.invoke()
-        return [self._floats(i) for i in range(len(self.outputs))]
+        # Who works with raw views has no need of it in memory.
+        from .prediction import predict
 
-    def _fill(self, index, value):
-        view = self.inputs[index]
-        if callable(value):
-            value(view)
-            return
-        raw = _int8_buffer(value)
-        if raw is not None and self.input_dtype[index] == "b":
-            self._expect(index, len(raw))
-            for i in range(len(view)):
-                v = raw[i]
-                view[i] = v - 256 if v > 127 else v
-            return
-        numbers: list = []
-        _flatten(value, numbers, len(view))
-        self._expect(index, len(numbers))
-        try:
-            floats = struct.pack("<%df" % len(numbers), *[float(v) for v in numbers])
-        except (OverflowError, TypeError, ValueError):
-            raise InputError("input %d: not all items are numbers that fit a float32" % index)
-        if self.input_dtype[index] == "f":
-            as_bytes(view, 4)[:] = floats
-        else:
-            scale_m, scale_e = self._scales[0][index]
-            quantize(floats, view, scale_m, scale_e, self.input_zero_point[index])
-
-    def _expect(self, index, count):
-        if count != len(self.inputs[index]):
-            raise InputError(
-                "input %d has %d items, %s given: its shape is %s"
-                % (
-                    index,
-                    len(self.inputs[index]),
-                    count,
-                    self.input_shape[index],
-                )
-            )
-
-    def _floats(self, index):
-        view = self.outputs[index]
-        if self.output_dtype[index] != "b":
-            return array("f", view)
-        scale = self._scales[1][index]
-        zero_point = self.output_zero_point[index]
-        return array(
-            "f", [struct.unpack("<f", float_bytes(v - zero_point, scale))[0] for v in view]
-        )
+        return predict(self, inputs)
 
 
 def _read(path):
@@ -130,26 +77,3 @@ def _read(path):
         if file.readinto(data) != len(data):
             raise OSError("%s changed while it was read" % path)
     return data
-
-
-def _int8_buffer(value):
-    """A view of the value's bytes where it is a buffer of single bytes, else None."""
-    try:
-        view = memoryview(value)
-    except TypeError:
-        return None
-    # MicroPython's memoryview does not tell the size of its items.
-    return view if len(bytes(view[:1])) == 1 else None
-
-
-def _flatten(value, into, limit):
-    """Appends numbers depth first, at most `limit`."""
-    try:
-        items = iter(value)
-    except TypeError:
-        into.append(value)
-        return
-    for item in items:
-        if isinstance(item, str) or len(into) > limit:
-            raise InputError("an input is text, or longer than the model's input")
-        _flatten(item, into, limit)

@@ -10,6 +10,9 @@ from array import array
 
 from .. import schema
 
+# What loaded models go on using of this module: see forget_loader().
+RUN = ()
+
 # Operators whose output is their input.
 _SHARING = (22, 43, 70)
 
