@@ -18,9 +18,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "firmware")]
 
 from agent.cognition.engine import Model  # noqa: E402
 from host import reference  # noqa: E402
+from host.model_costs import count_macs  # noqa: E402
 from host.simulation.vm import Vm, ensure_vm  # noqa: E402
 
-MODELS = ("hello_world", "ad01")
+MODELS = ("hello_world", "ad01", "kws_ref_model")
 ROUNDS = 5
 
 ON_VM = """
@@ -74,15 +75,6 @@ def on_vm(vm: Vm, path: Path, n: int) -> tuple[float, float, int]:
     return float(us), float(load_us), int(heap)
 
 
-def macs(model: Model) -> int:
-    """Multiply-accumulates of the fully connected layers."""
-    return sum(
-        len(run.__self__._batches) * run.__self__._units * run.__self__._depth
-        for run in model._program
-        if hasattr(run.__self__, "_units")
-    )
-
-
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT.parent / "shared/data/models"
     vm = ensure_vm(print)
@@ -93,7 +85,7 @@ def main() -> None:
             print(f"{name}: {path} is not there")
             continue
         model = Model(str(path))
-        products = macs(model)
+        products = count_macs(path.read_bytes())
         n = max(3, 200_000 // products)
         vm_us, load_us, heap = on_vm(vm, path, n)
         here_us = best_us(model.invoke, n)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from agent.cognition.engine import Model, ops
 from agent.cognition.engine.graph import Graph
+from host.model_costs import count_macs
 from host.reference import compare, reference_available
 from training.anomaly import DIFF_SHIFT, HOLD, AnomalyModel
 from training.bundle import sha256
@@ -64,12 +65,6 @@ def golden(runner: Runner, rows: Bytes, seed: int) -> list[Json]:
     ]
 
 
-def macs(model_bytes: bytes) -> int:
-    """Multiply-accumulates of the fully connected layers: the items of their weights."""
-    graph = Graph(model_bytes, ops.name_of)
-    return sum(op.inputs[1].size for op in graph.operators if op.name == "FULLY_CONNECTED")
-
-
 def operators(model_bytes: bytes) -> list[str]:
     """Operators used, with versions, like `FULLY_CONNECTED v5`."""
     graph = Graph(model_bytes, ops.name_of)
@@ -95,7 +90,7 @@ def _common(runner: Runner, model_bytes: bytes, rows: Bytes, seed: int) -> Json:
         "bytes": len(model_bytes),
         "ops": operators(model_bytes),
         "arena_bytes": int(Model(model_bytes, keep_inputs=True).ram),
-        "macs": macs(model_bytes),
+        "macs": count_macs(model_bytes),
         "boards": fitting_boards(model_bytes),
         "golden": golden(runner, rows, seed),
     }

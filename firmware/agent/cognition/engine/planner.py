@@ -35,11 +35,11 @@ _ORDERS = (
 
 def place(spans: list) -> int:
     """Sets the offset of every span and returns the size of the arena in bytes."""
-    best = None
+    best = -1
     least = _least(spans)
     for order in _ORDERS:
         end, offsets = _greedy(sorted(spans, key=order))
-        if best is None or end < best:
+        if best < 0 or end < best:
             best = end
             for span, offset in offsets:
                 span.offset = offset
@@ -48,7 +48,7 @@ def place(spans: list) -> int:
     return best
 
 
-def _least(spans) -> int:
+def _least(spans: list) -> int:
     """The most bytes alive at one time: no arena is smaller."""
     most = 0
     for span in spans:
@@ -60,7 +60,7 @@ def _least(spans) -> int:
     return most
 
 
-def _greedy(spans):
+def _greedy(spans: list):
     """(size of the arena, (span, offset) of each) for spans placed in this order."""
     placed: list = []  # in order of offset
     end = 0

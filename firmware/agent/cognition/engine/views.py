@@ -30,8 +30,8 @@ if uctypes is None:
 
 else:
 
-    class as_float32:
-        """`length` float32s in an arena of int8, from byte `offset` on, a multiple of 4."""
+    class Float32s:
+        """What a memoryview of float32s would be. bytes: the same memory as unsigned bytes."""
 
         def __init__(self, arena, offset, length):
             self._arena = arena
@@ -49,9 +49,13 @@ else:
         def __setitem__(self, index, value):
             self._items[index] = value
 
+    def as_float32(arena, offset, length):
+        """`length` float32s in an arena of int8, from byte `offset` on, a multiple of 4."""
+        return Float32s(arena, offset, length)
+
     def as_bytes(buffer, item_size=1):
         """A buffer of items of `item_size` bytes as unsigned bytes. The caller keeps it alive."""
-        if isinstance(buffer, as_float32):
+        if hasattr(buffer, "bytes"):
             return buffer.bytes
         view = memoryview(buffer)
         return uctypes.bytearray_at(uctypes.addressof(view), len(view) * item_size)
