@@ -21,12 +21,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from agent.cognition.engine import Model, ModelError, views
-from tests.engine import test_elementwise, test_lstm, test_reduce, test_shapes
+from tests.engine import (
+    test_conv,
+    test_elementwise,
+    test_lstm,
+    test_pooling,
+    test_reduce,
+    test_shapes,
+)
 from tests.engine.conftest import FIRMWARE, MODELS
 from tests.engine.operator_cases import Case
+from tests.engine.restate import restated
 from tests.engine.tflite_builder import Builder, random_model
 
 ARENA_BYTES = 16384
+SHARE_RESTATED = 0.1
 SECONDS_PER_FILE = 5.0
 VM_BATCH = 1000
 VM_SCRIPT = Path(__file__).with_name("fuzz_on_vm.py")
@@ -41,6 +50,8 @@ def seeds() -> list[bytes]:
         test_reduce.CASES,
         test_shapes.CASES,
         {"LSTM": test_lstm.lstm},
+        test_conv.CASES,
+        test_pooling.CASES,
     ]
     result = []
     for family in families:
@@ -169,6 +180,8 @@ _CHOICES = [mutation for mutation, weight in MUTATIONS for _ in range(weight)]
 
 def mutated(number: int, seed: int, models: list[bytes]) -> bytes:
     rng = random.Random(f"{seed}/{number}")
+    if rng.random() < SHARE_RESTATED:
+        return restated(rng.choice(models), rng)
     data = bytearray(rng.choice(models))
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 5))):
         if len(data) > 8:

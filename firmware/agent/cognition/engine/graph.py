@@ -103,6 +103,9 @@ class Tensor:
         if quantization:
             self._scales = quantization.vector(_QUANTIZATION_SCALE, 4)
             self._zero_points = quantization.vector(_QUANTIZATION_ZERO_POINT, 8)
+            # TFLite-Micro takes a tensor without zero points for one that is not quantised.
+            if self._zero_points[1] != self._scales[1]:
+                raise FormatError("tensor %d has not as many zero points as scales" % index)
             self.dimension = quantization.i32(_QUANTIZATION_DIMENSION)
 
     def _place(self, buffer, buffers):

@@ -21,6 +21,7 @@ _CONCATENATION_AXIS = 0
 _CONCATENATION_ACTIVATION = 1
 
 # tables PackOptions and UnpackOptions
+_PACK_COUNT = 0
 _PACK_AXIS = 1
 
 # TFLite-Micro's own limits
@@ -178,12 +179,18 @@ def _pack(context, op):
     op.exactly(len(op.inputs))
     y = op.outputs[0]
     _same_types(op, op.inputs)
-    axis = axis_of(op, op.options.i32(_PACK_AXIS) if op.options else 0, len(y.shape))
+    axis = _pack_axis(op, len(op.inputs), y)
     wanted = y.shape[:axis] + y.shape[axis + 1 :]
     for tensor in op.inputs:
         if tensor.shape != wanted or y.shape[axis] != len(op.inputs):
             op.refuse("input shape %s, output shape %s" % (tensor.shape, y.shape))
     return _joined(context, op, axis, [1] * len(op.inputs))
+
+
+def _pack_axis(op, count, tensor):
+    if not op.options or op.options.i32(_PACK_COUNT) != count:
+        op.refuse("its options do not say %d tensors" % count)
+    return axis_of(op, op.options.i32(_PACK_AXIS), len(tensor.shape))
 
 
 def _split(context, op):
@@ -197,7 +204,7 @@ def _split(context, op):
 def _unpack(context, op):
     op.exactly(1, len(op.outputs))
     x = op.inputs[0]
-    axis = axis_of(op, op.options.i32(_PACK_AXIS) if op.options else 0, len(x.shape))
+    axis = _pack_axis(op, len(op.outputs), x)
     return _parted(context, op, x, axis, x.shape[:axis] + x.shape[axis + 1 :])
 
 

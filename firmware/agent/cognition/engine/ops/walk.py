@@ -31,7 +31,8 @@ class Walk:
                 loops[-1] = [loops[-1][0] * size, by]
             elif size != 1:
                 loops.append([size, by])
-        self.size, self.step = loops.pop() if loops else (1, [0] * len(steps))
+        innermost: tuple = loops.pop() if loops else (1, [0] * len(steps))
+        self.size, self.step = innermost
         self.at = array("i", [0] * len(steps))
         self._sizes = array("i", [size for size, _ in loops])
         self._steps = [array("i", [by[k] for _, by in loops]) for k in range(len(steps))]
@@ -56,7 +57,7 @@ class Walk:
         return False
 
 
-def strides(shape) -> list:
+def strides(shape):
     """Step of each dimension of a dense tensor, in items."""
     result: list = []
     step = 1
@@ -66,7 +67,7 @@ def strides(shape) -> list:
     return result
 
 
-def product(shape) -> int:
+def product(shape):
     result = 1
     for size in shape:
         result *= size
@@ -110,7 +111,7 @@ def target(op, tensor):
     return tensor.data
 
 
-def axis_of(op, axis: int, dimensions: int) -> int:
+def axis_of(op, axis, dimensions):
     """A checked axis, counted from the front."""
     if not -dimensions <= axis < dimensions:
         op.refuse("axis %d of %d dimensions" % (axis, dimensions))
