@@ -9,15 +9,11 @@ weights, which stay in the file.
 from array import array
 
 from . import activation_range
-from .windows import (
-    Scaling,
-    biases,
-    four_rows,
-    prepared,
-    reach_of,
-    requantize,
-    span,
-)
+from .scaling import Scaling, biases, four_rows, reach_of, requantize
+from .windows import prepared, span
+
+# What loaded models go on using of this module: see forget_loader().
+RUN = ("run", "convolve", "_portable", "dot_rows", "requantize")
 
 # table Conv2DOptions
 _PADDING = 0

@@ -10,7 +10,11 @@ from array import array
 
 from ..fixed_point import wrap32
 from . import activation_range
-from .windows import Scaling, biases, four_rows, prepared, reach_of, requantize, span
+from .scaling import Scaling, biases, four_rows, reach_of, requantize
+from .windows import prepared, span
+
+# What loaded models go on using of this module: see forget_loader().
+RUN = ("run convolve _portable multiply_rows multiply_channels add_outside requantize").split()
 
 # table DepthwiseConv2DOptions
 _PADDING = 0

@@ -10,6 +10,9 @@ from .. import schema
 from . import activation_range
 from .windows import images, span
 
+# What loaded models go on using of this module: see forget_loader().
+RUN = ("run", "pool", "average_of", "largest_of")
+
 # table Pool2DOptions
 _PADDING = 0
 _STRIDE_W = 1

@@ -9,7 +9,11 @@ from array import array
 
 from .. import schema
 from . import activation_range
-from .windows import Scaling, biases, four_rows, prepared, reach_of, requantize, span
+from .scaling import Scaling, biases, four_rows, reach_of, requantize
+from .windows import prepared, span
+
+# What loaded models go on using of this module: see forget_loader().
+RUN = ("run", "convolve", "_portable", "gather_rows", "requantize")
 
 # inputs
 _SHAPE = 0

@@ -1,19 +1,15 @@
-"""What the operators that slide a window over an image share: geometry, multipliers, requantising.
+"""What the operators that slide a window over an image share: geometry and multipliers.
 
 C: tensorflow/lite/kernels/padding.h, PopulateConvolutionQuantizationParams in
-tensorflow/lite/kernels/kernel_util.cc, and common.h for MultiplyByQuantizedMultiplier. An image is
-a tensor of (batch, height, width, channels); a 1-D convolution has a height or width of 1.
+tensorflow/lite/kernels/kernel_util.cc. An image is a tensor of (batch, height, width, channels); a
+1-D convolution has a height or width of 1.
 """
-
-from array import array
 
 from .. import schema
 from ..float32 import DOUBLE_BITS, product, ratio
-from ..views import as_int8, as_int32
 
-# requantize() is exact while the accumulator, shifted left where the multiplier asks for it, stays
-# below this.
-ACC_LIMIT = 1 << 27
+# What loaded models go on using of this module: see forget_loader().
+RUN = ()
 
 # enum Padding
 _SAME = 0
@@ -87,98 +83,3 @@ def _multipliers(op, x, weights, y):
     if max(shift for _, shift in result) > 30:
         op.refuse("output scale is too small for its input and weight scales")
     return result
-
-
-def biases(context, bias, channels):
-    """The biases where they lie, if int32s can be read there; else a copy. Zeros without."""
-    if bias is None:
-        return array("i", bytes(4 * channels))
-    view = as_int32(context.data, bias.offset, channels)
-    if view is not None:
-        return view
-    return array("i", [context.reader.i32(bias.offset + 4 * c) for c in range(channels)])
-
-
-class Scaling:
-    """Multipliers ready for requantize(); `wide` where accumulators may leave 31-bit small ints.
-
-    terms: most products in one accumulator. reach: largest distance of an input from its zero
-    point.
-    """
-
-    def __init__(self, multipliers, bias, channels, terms, reach):
-        largest = 0
-        for channel in range(channels):
-            largest = max(largest, abs(bias[channel]))
-        bound = (largest + terms * reach * 128) << max(0, max(s for _, s in multipliers))
-        self.wide = bound >= ACC_LIMIT
-        if self.wide:
-            self.high, self.low, self.shift = multipliers, None, None
-            return
-        self.high = array("H", [m >> 16 for m, _ in multipliers])
-        self.low = array("H", [m & 0xFFFF for m, _ in multipliers])
-        # A shift by over 29 leaves 0 of what is below 2**27; its rounding term is no small int.
-        self.shift = array("b", [max(-29, shift) for _, shift in multipliers])
-
-
-def reach_of(x):
-    zero_point = x.zero_point()
-    return max(zero_point + 128, 127 - zero_point)
-
-
-def four_rows(data, start, size, row):
-    """Four views of weights from `start` on, `row` bytes apart; `size` bytes are there in all."""
-    return [
-        as_int8(data, start + row * i, size - row * i)
-        if size > row * i
-        else as_int8(data, start, 1)
-        for i in range(4)
-    ]
-
-
-def requantize(acc, y, o, units, first, high, low, shift, zero_point, lowest, highest):
-    """y[o + u] = clamp(zero_point + MultiplyByQuantizedMultiplier(acc[u], M, shift)), u < units.
-
-    M = high * 2**16 + low of channel first + u, or of 0 where there is one scale. See
-    docs/engine.md for the arithmetic in small ints. Where low is None, `high` holds the pairs
-    (M, shift) themselves and acc is any list: exact for accumulators of any size, but allocates.
-    """
-    if low is None:
-        _requantize_wide(acc, y, o, units, first, high, zero_point, lowest, highest)
-        return
-    h = high[0]
-    m = low[0]
-    s = shift[0]
-    per_channel = len(high) > 1
-    for unit in range(units):
-        if per_channel:
-            h = high[first]
-            m = low[first]
-            s = shift[first]
-            first += 1
-        b = acc[unit]
-        if s > 0:
-            b <<= s
-        a = b >> 14
-        b &= 16383
-        b = (a * h + ((b * h + ((a * m + (b * m >> 14)) >> 2) + 16384) >> 14)) >> 1
-        if s < 0:
-            if b < 0:
-                b -= 1
-            b = (b + (1 << (-1 - s))) >> -s
-        b += zero_point
-        if b < lowest:
-            b = lowest
-        elif b > highest:
-            b = highest
-        y[o] = b
-        o += 1
-
-
-def _requantize_wide(acc, y, o, units, first, multipliers, zero_point, lowest, highest):
-    from ..fixed_point import multiply, wrap32
-
-    for unit in range(units):
-        multiplier, shift = multipliers[first + unit if len(multipliers) > 1 else 0]
-        value = zero_point + multiply(wrap32(acc[unit]), multiplier, shift)
-        y[o + unit] = max(lowest, min(highest, value))
