@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from agent.cognition.cooling import WORDS
+from agent.rare.words import WORDS
 from explain.errors import RecordError
 from explain.shapley import name_of
 

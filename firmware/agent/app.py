@@ -8,19 +8,18 @@ without one feeds the watchdog, so what fails persistently ends in a reset.
 
 import gc
 
-from .cognition.cooling import WORDS
-from .communication.reports import hello, telemetry, vitals
-from .decision import commands, policy
+from .communication.reports import telemetry
+from .decision import policy
 from .decision.alarms import ANOMALY, Alarms
 from .decision.override import Override
 from .decision.records import Recorder, Trigger, alarm, decision, held_tail
 from .health import GOOD_MS
+from .plain import NOT_TO_BE_HAD, release
 
 LOOK_MS = 20  # between looks at the line
 HEALTH_MS = 60000
 # A case sensor may need this long for its first reading; then its absence counts as a loss.
 START_MS = 5000
-REBOOT_DELAY_MS = 300
 
 
 class App:
@@ -39,7 +38,7 @@ class App:
         self.health = parts.health
         self.override = Override()
         self.trigger = Trigger()
-        self.recorder = Recorder(mind.explainer, parts.reporter.keep, WORDS)
+        self.recorder = Recorder(mind.explainer, parts.reporter.keep)
         self.situation = policy.Situation(
             config.limit_mc,
             config.trip_mc,
@@ -55,16 +54,15 @@ class App:
             parts.watchdog_bit,
         )
         self.ask = 1
-        self.why = policy.reason(self.situation, 1, policy.BOOT)
         self._health_due_ms = HEALTH_MS
-        self._reboot_ms = None
+        self.reboot_ms = None  # when to restart
         self._told_time = False
         self._good = False
 
     def run(self) -> None:
         """For ever; a KeyboardInterrupt gets out, and so does the reset of a `reboot` command."""
         period_ms = self.config.period_ms
-        self._guarded(self._greet)
+        self._guarded(self.greet)
         next_ms = self.uptime.ms()
         while True:
             now_ms = self.uptime.ms()
@@ -133,7 +131,6 @@ class App:
         s.override = self.override.fan
         s.fan_on = self.relay.on
         self.ask, s.rule = policy.decide(s)
-        self.why = policy.reason(s, self.ask, s.rule)
         if s.rule in policy.SAFE_RULES:
             self.relay.safe(now_ms)
         else:
@@ -143,9 +140,7 @@ class App:
         s = self.situation
         if not self.trigger.due(self.ask, self.relay.on, s.rule, now_ms):
             return
-        record = decision(
-            s, self.mind, self.sensors, self.relay, self.ask, s.rule, self.why, now_ms
-        )
+        record = decision(s, self.mind, self.sensors, self.relay, self.ask, now_ms)
         subject = self.mind.cooling if s.fc_off_mc is not None else None
         self.recorder.add(record, subject, held_tail(self.relay, now_ms))
 
@@ -161,7 +156,7 @@ class App:
             self.parts.boot_state.good()
         if now_ms >= self._health_due_ms:
             self._health_due_ms = now_ms + HEALTH_MS
-            self.reporter.say(vitals(self, now_ms))
+            self._tell_vitals(now_ms)
         gc.collect()
         if hasattr(gc, "mem_free"):
             self.health.heap(gc.mem_free())
@@ -174,7 +169,7 @@ class App:
             self._take(frame, now_ms)
         self.recorder.work()
         self.reporter.flush(now_ms)
-        if self._reboot_ms is not None and now_ms >= self._reboot_ms:
+        if self.reboot_ms is not None and now_ms >= self.reboot_ms:
             self.close()
             self.parts.boot_state.excuse()
             self.parts.reset()
@@ -187,12 +182,43 @@ class App:
             at = frame.get("at")
             if isinstance(at, int) and self.parts.wall.set(at, now_ms) and not self._told_time:
                 self._told_time = True
-                self._greet()
+                self.greet()
         elif kind == "cmd":
-            self.reporter.say(commands.run(frame, self))
+            self._obey(frame)
 
-    def _greet(self):
-        self.reporter.say(hello(self))
+    # What these need is loaded for the purpose. Where it cannot be had that is told, and no reason
+    # for the relay to go to its safe state.
+
+    def _obey(self, frame):
+        try:
+            from .rare.commands import Actions, run
+
+            self.reporter.say(run(frame, Actions(self)))
+        except NOT_TO_BE_HAD as error:
+            self._report(error)
+        finally:
+            release()
+
+    def _tell_vitals(self, now_ms):
+        try:
+            from .rare.reports import vitals
+
+            self.reporter.say(vitals(self, now_ms))
+        except NOT_TO_BE_HAD as error:
+            self._report(error)
+        finally:
+            release()
+
+    def greet(self) -> None:
+        """Says who the board is, and what is wrong with its settings and models."""
+        try:
+            from .rare.reports import hello
+
+            self.reporter.say(hello(self))
+        except NOT_TO_BE_HAD as error:
+            self._report(error)
+        finally:
+            release()
         for problem in self.parts.problems:
             self.reporter.log("error", problem)
 
@@ -201,37 +227,3 @@ class App:
         self.relay.safe(self.uptime.ms())
         self.recorder.finish()
         self.outbox.spill()
-
-    # Commands: see decision/commands.py, which has checked the arguments.
-
-    def cmd_override(self, args):
-        self.override.set(args["fan"], args["for_s"], self.uptime.ms())
-        return True, "fan %s for %d s" % ("on" if args["fan"] else "off", args["for_s"]), None
-
-    def cmd_auto(self, args):
-        self.override.clear()
-        return True, "no override", None
-
-    def cmd_explain(self, args):
-        self.trigger.requested = True
-        return True, "a decision record follows", {"rule": self.situation.rule, "why": self.why}
-
-    def cmd_rebirth(self, args):
-        self._greet()
-        return True, "hello sent", None
-
-    def cmd_ping(self, args):
-        return True, "here", None
-
-    def cmd_set_limit(self, args):
-        low = self.config.limit_low_mc
-        high = self.config.limit_high_mc
-        limit_mc = args["limit_mc"]
-        if not low <= limit_mc <= high:
-            return False, "limit_mc: a number from %d to %d is needed" % (low, high), None
-        self.situation.limit_mc = limit_mc
-        return True, "limit %s until the next start" % policy.celsius(limit_mc), None
-
-    def cmd_reboot(self, args):
-        self._reboot_ms = self.uptime.ms() + REBOOT_DELAY_MS
-        return True, "restarting", None

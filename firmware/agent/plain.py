@@ -33,3 +33,14 @@ def unload(names):
         parent, _, child = name.rpartition(".")
         if module is not None and parent in sys.modules and hasattr(sys.modules[parent], child):
             delattr(sys.modules[parent], child)
+
+
+# What importing from agent/rare may fail with, where memory or flash does.
+NOT_TO_BE_HAD = (MemoryError, ImportError, OSError)
+
+
+def release():
+    """Drops what has been imported from agent/rare: code that is needed now and then, and takes
+    room only while it is used. Nothing that keeps the fan safe may depend on it.
+    """
+    unload([name for name in sys.modules if name.startswith("agent.rare.")])

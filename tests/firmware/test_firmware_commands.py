@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.decision.commands import COMMANDS, run
 from agent.decision.override import Override
+from agent.rare.commands import COMMANDS, run
 
 
 class Target:

@@ -3,7 +3,8 @@
 import pytest
 
 from agent.decision import policy
-from agent.decision.policy import Situation, celsius, decide, kelvin, mostly, reason
+from agent.decision.policy import Situation, decide
+from agent.rare.words import celsius, kelvin, mostly, reason
 
 
 def situation(**values):

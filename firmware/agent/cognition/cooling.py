@@ -2,19 +2,6 @@
 
 from .features import quantise
 
-# What the reason calls each feature.
-WORDS = {
-    "case_mc": "case temperature",
-    "ambient_mc": "ambient",
-    "rise_mk": "rise over ambient",
-    "power_mw": "power",
-    "power_avg_mw": "average power",
-    "trend_mk": "trend",
-    "fan_rpm": "fan speed",
-    "fan_pm": "fan use",
-    "residual_mk": "earlier misses",
-}
-
 
 class Inputs:
     """A bundle's int8 inputs from a FeatureWindow: `values` and, scaled, `row`."""

@@ -1,6 +1,6 @@
 """Alarms: raised after a cause has held long enough, cleared after its absence has."""
 
-from .policy import celsius
+from agent.plain import NOT_TO_BE_HAD, release
 
 ANOMALY = "anomaly"
 SENSOR = "sensor"
@@ -87,45 +87,30 @@ class Alarms:
             return
         above = score > threshold
         if self._anomaly.judge(above):
-            words = (
-                "Anomaly because the readings are unlike normal operation"
-                if above
-                else ("Anomaly over because the readings are like normal operation again")
-            )
-            why = "%s: score %d, threshold %d" % (words, score, threshold)
-            self._tell(ANOMALY, above, why, score, None)
+            self._say(self._anomaly, score, (score, threshold))
 
     def judge(self, case_mc, trip_mc, fan_on, rpm, now_ms):
         """After the relay was set."""
         for channel, one in self._sensors:
             if one.judge(channel.value is None):
-                self._tell_sensor(channel, one.active, now_ms)
+                bad_s = channel.bad_ms(now_ms) // 1000
+                self._say(one, bad_s, (channel.name, channel.reason), channel.name)
         if case_mc is not None and self._overtemp.judge(case_mc >= trip_mc):
-            words = "at or above" if self._overtemp.active else "below"
-            why = "Overtemperature%s because the case is at %s, %s the trip point %s" % (
-                "" if self._overtemp.active else " over",
-                celsius(case_mc),
-                words,
-                celsius(trip_mc),
-            )
-            self._tell(OVERTEMP, self._overtemp.active, why, case_mc, None)
+            self._say(self._overtemp, case_mc, (case_mc, trip_mc))
         if rpm is not None:
             fault = fan_fault(fan_on, rpm)
             if self._fan.judge(fault):
-                why = "Fan fault because " + fault if fault else "Fan well because it obeys again"
-                self._tell(FAN, self._fan.active, why, rpm, None)
+                self._say(self._fan, rpm, (fault,))
         if self._restarted and self._restart.judge(now_ms < RESTART_CLEAR_MS):
-            raised = self._restart.active
-            why = (
-                "Restart because the watchdog found the program hung or failing"
-                if raised
-                else ("Restart over because the program has run well for a minute")
-            )
-            self._tell(RESTART, raised, why, now_ms, None)
+            self._say(self._restart, now_ms, ())
 
-    def _tell_sensor(self, channel, raised, now_ms):
-        if raised:
-            why = "Sensor %s lost because %s" % (channel.name, channel.reason)
-        else:
-            why = "Sensor %s back because it gives readings again" % channel.name
-        self._tell(SENSOR, raised, why, channel.bad_ms(now_ms) // 1000, channel.name)
+    def _say(self, one, value, about, of=None):
+        try:
+            from agent.rare.alarm_words import KINDS
+
+            why = KINDS[one.kind](one.active, *about)
+        except NOT_TO_BE_HAD:
+            why = "%s: %d" % (one.kind, value)
+        finally:
+            release()
+        self._tell(one.kind, one.active, why, value, of)

@@ -1,6 +1,6 @@
 """Decision records and alarms (docs/decision-record.md), each completed by its explanation."""
 
-from .policy import held_words, mostly
+from agent.plain import NOT_TO_BE_HAD, release
 
 MINUTE_MS = 60000
 # Records that wait for an explanation at a time; one more goes out without.
@@ -26,7 +26,7 @@ class Trigger:
         return True
 
 
-def decision(situation, mind, sensors, relay, ask, rule, why, now_ms):
+def decision(situation, mind, sensors, relay, ask, now_ms):
     """A decision record without `phi`; the words lack what only the explanation can add."""
     cooling = mind.cooling
     if cooling and cooling.fc_off_mc is not None:
@@ -52,11 +52,11 @@ def decision(situation, mind, sensors, relay, ask, rule, why, now_ms):
         "score": anomaly.score if anomaly else None,
         "thr": anomaly.bundle.threshold if anomaly else None,
         "anom": 1 if situation.anomaly else 0,
-        "rule": rule,
+        "rule": situation.rule,
         "ask": ask,
         "set": relay.on,
         "held": relay.held,
-        "why": why,
+        "why": reason(situation, ask),
         "phi": None,
     }
 
@@ -73,27 +73,15 @@ def alarm(kind, raised, why, value, now_ms):
     }
 
 
-def mostly_score(contributions):
-    """The two features that contribute most to a score, for the words of an alarm."""
-    largest = sorted(contributions, key=_value, reverse=True)[:2]
-    named = ["%s %d" % pair for pair in largest if pair[1] > 0]
-    return "; mostly " + ", ".join(named) if named else ""
-
-
-def _value(pair):
-    return pair[1]
-
-
 class Recorder:
     """Keeps frames in their order while they wait for their explanation.
 
-    emit: takes a finished frame. words: feature name to the words used for it.
+    emit: takes a finished frame.
     """
 
-    def __init__(self, explainer, emit, words):
+    def __init__(self, explainer, emit):
         self._explainer = explainer
         self._emit = emit
-        self._words = words
         self._waiting: list = []  # [frame, subject, row, what follows in the words]
 
     def add(self, frame, subject=None, tail=""):
@@ -124,18 +112,11 @@ class Recorder:
                 raise
             if done is None:
                 return
-            self._complete(frame, done)
+            frame["phi"], contributions = done
+            frame["why"] += addition(frame, contributions)
         self._waiting.pop(0)
         frame["why"] += tail
         self._emit(frame)
-
-    def _complete(self, frame, done):
-        frame["phi"], contributions = done
-        named = [(self._words.get(name, name), value) for name, value in contributions]
-        if frame["t"] == "alarm":
-            frame["why"] += mostly_score(named)
-        elif frame["rule"] == "forecast":
-            frame["why"] += mostly(named)
 
     def finish(self) -> None:
         """Emits all that waits, unexplained: the board is about to stop."""
@@ -150,6 +131,39 @@ def bytes_like(row):
     return tuple(row)
 
 
+def reason(situation, ask):
+    """Why that is asked, in words."""
+    try:
+        from agent.rare.words import reason as in_words
+
+        return in_words(situation, ask, situation.rule)
+    except NOT_TO_BE_HAD:
+        return "Fan %s because of the rule %s" % ("on" if ask else "off", situation.rule)
+    finally:
+        release()
+
+
+def addition(frame, contributions):
+    """What the explanation adds to a frame's words."""
+    try:
+        from agent.rare.words import explained
+
+        return explained(frame, contributions)
+    except NOT_TO_BE_HAD:
+        return ""  # the numbers themselves are in `phi`
+    finally:
+        release()
+
+
 def held_tail(relay, now_ms):
     """The words about the interlock that holds the relay, or ""."""
-    return held_words(relay.held, relay.on, relay.wait_ms(now_ms)) if relay.held else ""
+    if not relay.held:
+        return ""
+    try:
+        from agent.rare.words import held_words
+
+        return held_words(relay.held, relay.on, relay.wait_ms(now_ms))
+    except NOT_TO_BE_HAD:
+        return ""
+    finally:
+        release()

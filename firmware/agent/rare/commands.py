@@ -1,12 +1,13 @@
 """Commands from outside: checked against one table, then handed to a method of their name.
 
-    answer = run(frame, target)     # {"id", "ok", "msg"} and sometimes "data"
+    answer = run(frame, Actions(app))     # {"id", "ok", "msg"} and sometimes "data"
 
 `target` has a method cmd_<name>(args) that returns (ok, message, data or None). What is wrong with
 a frame is answered, never raised.
 """
 
-from .override import MAX_S
+from agent.decision.override import MAX_S
+from agent.decision.records import reason
 
 # name: ((argument, lowest, highest), ...); None means the target knows the bounds.
 COMMANDS = {
@@ -19,6 +20,7 @@ COMMANDS = {
     "reboot": (),
 }
 MAX_ID = 32
+REBOOT_DELAY_MS = 300
 
 
 def run(frame, target):
@@ -53,3 +55,46 @@ def _answer(id, ok, msg, data=None):
     if data is not None:
         answer["data"] = data
     return answer
+
+
+class Actions:
+    """The commands, for an App. Arguments have been checked against COMMANDS."""
+
+    def __init__(self, app):
+        self._app = app
+
+    def cmd_override(self, args):
+        self._app.override.set(args["fan"], args["for_s"], self._app.uptime.ms())
+        return True, "fan %s for %d s" % ("on" if args["fan"] else "off", args["for_s"]), None
+
+    def cmd_auto(self, args):
+        self._app.override.clear()
+        return True, "no override", None
+
+    def cmd_explain(self, args):
+        self._app.trigger.requested = True
+        situation = self._app.situation
+        why = reason(situation, self._app.ask)
+        return True, "a decision record follows", {"rule": situation.rule, "why": why}
+
+    def cmd_rebirth(self, args):
+        self._app.greet()
+        return True, "hello sent", None
+
+    def cmd_ping(self, args):
+        return True, "here", None
+
+    def cmd_set_limit(self, args):
+        low = self._app.config.limit_low_mc
+        high = self._app.config.limit_high_mc
+        limit_mc = args["limit_mc"]
+        if not low <= limit_mc <= high:
+            return False, "limit_mc: a number from %d to %d is needed" % (low, high), None
+        from agent.rare.words import celsius
+
+        self._app.situation.limit_mc = limit_mc
+        return True, "limit %s until the next start" % celsius(limit_mc), None
+
+    def cmd_reboot(self, args):
+        self._app.reboot_ms = self._app.uptime.ms() + REBOOT_DELAY_MS
+        return True, "restarting", None
