@@ -190,15 +190,18 @@ def mutated(number: int, seed: int, models: list[bytes]) -> bytes:
 
 
 class StrictView:
-    """A view of int8 constants that refuses what a memoryview would take for an index from its end.
+    """A view of constants that refuses what a memoryview would take for an index from its end.
 
     On the board such an index would be a read before the tensor.
     """
 
+    kind = "b"
+
     def __init__(self, data, offset, length):
-        if offset < 0 or offset + length > len(data):
-            raise IndexError(f"view of {length} bytes at {offset} of {len(data)}")
-        self._view = memoryview(data)[offset : offset + length].cast("b")
+        end = offset + length * struct.calcsize(self.kind)
+        if offset < 0 or end > len(data):
+            raise IndexError(f"view of {length} items at {offset} of {len(data)} bytes")
+        self._view = memoryview(data)[offset:end].cast(self.kind)
 
     def __len__(self):
         return len(self._view)
@@ -209,14 +212,20 @@ class StrictView:
         return self._view[index]
 
 
+class StrictInt32s(StrictView):
+    kind = "i"
+
+
 def strict_views(replace: Callable = setattr) -> None:
-    """Puts StrictView in place of as_int8 everywhere."""
-    original = views.as_int8
+    """Puts strict views in place of as_int8 and as_int32 everywhere."""
+    strict = {"as_int8": StrictView, "as_int32": StrictInt32s}
+    originals = {name: getattr(views, name) for name in strict}
     for name, module in list(sys.modules.items()):
-        if name.startswith("agent.cognition.engine") and (
-            getattr(module, "as_int8", None) is original
-        ):
-            replace(module, "as_int8", StrictView)
+        for function, view in strict.items():
+            if name.startswith("agent.cognition.engine") and (
+                getattr(module, function, None) is originals[function]
+            ):
+                replace(module, function, view)
 
 
 def outcome(data: bytes) -> str:

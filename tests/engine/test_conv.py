@@ -1,11 +1,14 @@
 """Convolutions: random graphs as TFLite-Micro computes them, here and on the VM."""
 
+import random
+
 import numpy as np
 import pytest
 
 from agent.cognition.engine import Model, UnsupportedError
 from host import reference
 from tests.engine import convolution_cases, operator_cases, test_pooling
+from tests.engine.test_multipliers import telling_biases
 from tests.engine.tflite_builder import Builder
 
 ROWS = 4
@@ -152,6 +155,39 @@ def test_wide_accumulators_on_the_vm(tmp_path, run_on_vm):
     expected = operator_cases.wanted(models, 6)
     got = operator_cases.on_vm(models, 6, tmp_path, run_on_vm)
     assert operator_cases.differing(got, expected) == []
+
+
+@needs_tflm
+@pytest.mark.parametrize("per_channel", [False, True], ids=["per tensor", "per channel"])
+@pytest.mark.parametrize("name", ["CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"])
+def test_multipliers_are_computed_in_double(name, per_channel):
+    """With biases for which a product of the scales in float gives another output."""
+    generator = random.Random(5)
+    told = 0
+    for _ in range(20):
+        scales = [float(np.float32(generator.uniform(0.01, 0.02))) for _ in range(2)]
+        scales.append(float(np.float32(scales[0] * scales[1] * 2**24 * generator.uniform(0.5, 1))))
+        biases = telling_biases(scales)
+        n = len(biases)
+        if n < 2:
+            continue
+        b = Builder()
+        x = b.tensor((1, 1, 1, 1), scales[0], 0)
+        size, dimension = ((1, 1, 1, n), 3) if name[0] == "D" else ((n, 1, 1, 1), 0)
+        s_w = np.full(n if per_channel else 1, scales[1], np.float32)
+        w = b.tensor(size, s_w, 0, data=bytes(n), dimension=dimension)
+        c = b.tensor((n,), s_w * np.float32(scales[0]), 0, "int32", np.int32(biases))
+        y = b.tensor((1, 1, 1, n), scales[2], 0)
+        kind = {"padding": 0, "strideH": 1, "strideW": 1}
+        kind |= {"depthMultiplier": n} if name[0] == "D" else {}
+        shape = b.tensor((4,), dtype="int32", data=np.int32((1, 1, 1, n)))
+        b.operator(name, [shape, w, x, c] if name[0] == "T" else [x, w, c], y, 3, **kind)
+        data = b.build([x], [y])
+        model = Model(data)
+        model.invoke()
+        assert list(model.outputs[0]) == reference.run_reference(data, [[0]])[0].ravel().tolist()
+        told += n
+    assert told > 20
 
 
 FORGOTTEN = """
