@@ -114,6 +114,18 @@ def unpack(b, rng):
     return [x], ys
 
 
+def split_floats(b, rng):
+    """What the converter leaves where a part of a SPLIT is not used."""
+    inputs, outputs = split(b, rng)
+    x = b.tensors[inputs[0]]
+    for tensor in (x, *(b.tensors[y] for y in outputs)):
+        tensor["dtype"], tensor["scale"] = "float32", None
+    source = cases.activation(b, rng, x["shape"])
+    b.operator("DEQUANTIZE", [source], inputs[0])
+    b.operators[-2:] = reversed(b.operators[-2:])
+    return [source], outputs
+
+
 def pad(name):
     def case(b, rng):
         size = cases.shape(rng)
@@ -216,6 +228,7 @@ CASES = {
     "PACK": pack,
     "SPLIT": split,
     "UNPACK": unpack,
+    "SPLIT_FLOATS": split_floats,
     "PAD": pad("PAD"),
     "PADV2": pad("PADV2"),
     "TRANSPOSE": transpose,

@@ -2,10 +2,13 @@
 
 C: the files of these names in tensorflow/lite/micro/kernels and
 tensorflow/lite/kernels/internal/reference. Each is one or more copies between two strided blocks
-of int8. On int32 tensors, which are shapes and indices, the same copies run once, at load.
+of int8. On int32 tensors, which are shapes and indices, the same copies run once, at load. float32
+activations, which the converter leaves around a SPLIT of which a part is not used, are copied as
+their four bytes.
 """
 
 from .. import schema
+from ..views import as_bytes
 from .walk import Walk, axis_of, known, product, strides, target, values
 
 # table StridedSliceOptions
@@ -31,11 +34,32 @@ _MOST_TRANSPOSE_DIMENSIONS = 5
 
 
 def prepare(context, op):
-    kernel = Copies(_PREPARE[op.name](context, op))
+    floats = op.outputs[0].type == schema.FLOAT32 if op.outputs else False
+    copies = []
+    for x, x_start, x_steps, y, y_start, y_steps, sizes in _PREPARE[op.name](context, op):
+        if floats:
+            source, aim = _float_bytes(op, x), _float_bytes(op, y)
+            x_start, y_start = 4 * x_start, 4 * y_start
+            x_steps, y_steps = [[4 * step for step in by] + [1] for by in (x_steps, y_steps)]
+            sizes = list(sizes) + [4]
+        else:
+            aim = target(op, y) if y.data is None else y.data
+            if x_start is None:
+                copies.append((None, x, None, aim, 0))
+                continue
+            source = values(context, op, x)
+        copies.append((Walk(sizes, x_steps, y_steps), source, x_start, aim, y_start))
+    kernel = Copies(copies)
     if op.outputs[0].type != schema.INT32:
         return kernel
     kernel.run()
     return None
+
+
+def _float_bytes(op, tensor):
+    if tensor.offset:
+        op.refuse("tensor %d is a float32 constant" % tensor.index)
+    return as_bytes(tensor.data, 4)
 
 
 class Copies:
@@ -113,8 +137,7 @@ def _strided_slice(context, op):
         sizes.append(size)
     if tuple(shape) != y.shape:
         op.refuse("slice of shape %s, output shape %s" % (tuple(shape), y.shape))
-    walk = Walk(sizes, steps, strides(sizes))
-    return [(walk, values(context, op, x), start, target(op, y), 0)]
+    return [(x, start, steps, y, 0, strides(sizes), sizes)]
 
 
 def _range(size, first, last, step):
@@ -135,18 +158,16 @@ def _range(size, first, last, step):
     return first, max(0, (last - first + step - (1 if step > 0 else -1)) // step)
 
 
-def _joined(context, op, axis, sizes):
+def _joined(op, axis, sizes):
     """Copies of all inputs side by side along an axis, on which they have these sizes."""
     y = op.outputs[0]
     result = []
-    data = target(op, y)
     inner = product(y.shape[axis + 1 :])
     outer = product(y.shape[:axis])
     start = 0
     for tensor, size in zip(op.inputs, sizes):
         row = size * inner
-        walk = Walk((outer, row), (row, 1), (y.shape[axis] * inner, 1))
-        result.append((walk, values(context, op, tensor), 0, data, start))
+        result.append((tensor, 0, (row, 1), y, start, (y.shape[axis] * inner, 1), (outer, row)))
         start += row
     return result
 
@@ -172,7 +193,7 @@ def _concatenation(context, op):
             op.refuse("tensor %d and the output have different scales" % tensor.index)
     if total != y.shape[axis]:
         op.refuse("inputs of %d on axis %d, output of %d" % (total, axis, y.shape[axis]))
-    return _joined(context, op, axis, [tensor.shape[axis] for tensor in op.inputs])
+    return _joined(op, axis, [tensor.shape[axis] for tensor in op.inputs])
 
 
 def _pack(context, op):
@@ -184,7 +205,7 @@ def _pack(context, op):
     for tensor in op.inputs:
         if tensor.shape != wanted or y.shape[axis] != len(op.inputs):
             op.refuse("input shape %s, output shape %s" % (tensor.shape, y.shape))
-    return _joined(context, op, axis, [1] * len(op.inputs))
+    return _joined(op, axis, [1] * len(op.inputs))
 
 
 def _pack_axis(op, count, tensor):
@@ -198,17 +219,17 @@ def _split(context, op):
     x = op.inputs[1]
     axis = axis_of(op, known(context, op, op.inputs[0])[0], len(x.shape))
     part = x.shape[axis] // len(op.outputs)
-    return _parted(context, op, x, axis, x.shape[:axis] + (part,) + x.shape[axis + 1 :])
+    return _parted(op, x, axis, x.shape[:axis] + (part,) + x.shape[axis + 1 :])
 
 
 def _unpack(context, op):
     op.exactly(1, len(op.outputs))
     x = op.inputs[0]
     axis = _pack_axis(op, len(op.outputs), x)
-    return _parted(context, op, x, axis, x.shape[:axis] + x.shape[axis + 1 :])
+    return _parted(op, x, axis, x.shape[:axis] + x.shape[axis + 1 :])
 
 
-def _parted(context, op, x, axis, wanted):
+def _parted(op, x, axis, wanted):
     """Copies of equal parts of x along an axis, each of shape `wanted`."""
     _same_types(op, [x] + op.outputs)
     parts = len(op.outputs)
@@ -217,8 +238,8 @@ def _parted(context, op, x, axis, wanted):
     for k, y in enumerate(op.outputs):
         if y.shape != wanted or y.size * parts != x.size:
             op.refuse("input shape %s in %d parts of shape %s" % (x.shape, parts, y.shape))
-        walk = Walk((product(x.shape[:axis]), row), (parts * row, 1), (row, 1))
-        result.append((walk, values(context, op, x), k * row, target(op, y), 0))
+        sizes = product(x.shape[:axis]), row
+        result.append((x, k * row, (parts * row, 1), y, 0, (row, 1), sizes))
     return result
 
 
@@ -246,9 +267,10 @@ def _pad(context, op):
         if before < 0 or after < 0 or x.shape[i] + before + after != y.shape[i]:
             op.refuse("input shape %s, output shape %s" % (x.shape, y.shape))
         start += before * steps[i]
-    walk = Walk(x.shape, strides(x.shape), steps)
-    data = target(op, y)
-    return [(None, value, None, data, 0), (walk, values(context, op, x), 0, data, start)]
+    return [
+        (value, None, None, y, None, None, None),
+        (x, 0, strides(x.shape), y, start, steps, x.shape),
+    ]
 
 
 def _transpose(context, op):
@@ -262,8 +284,7 @@ def _transpose(context, op):
     if tuple(x.shape[i] for i in order) != y.shape:
         op.refuse("input shape %s, output shape %s" % (x.shape, y.shape))
     steps = strides(x.shape)
-    walk = Walk(y.shape, [steps[i] for i in order], strides(y.shape))
-    return [(walk, values(context, op, x), 0, target(op, y), 0)]
+    return [(x, 0, [steps[i] for i in order], y, 0, strides(y.shape), y.shape)]
 
 
 _PREPARE = {
