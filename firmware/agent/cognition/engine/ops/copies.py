@@ -35,7 +35,7 @@ _MOST_TRANSPOSE_DIMENSIONS = 5
 
 def prepare(context, op):
     floats = op.outputs[0].type == schema.FLOAT32 if op.outputs else False
-    copies = []
+    copies: list = []
     for x, x_start, x_steps, y, y_start, y_steps, sizes in _PREPARE[op.name](context, op):
         if floats:
             source, aim = _float_bytes(op, x), _float_bytes(op, y)
