@@ -60,14 +60,12 @@ class Outbox:
 
     def tend(self, now_ms: int, connected: bool) -> None:
         """Housekeeping, once per period."""
-        if not connected:
-            oldest = self._oldest_in_ram()
-            if oldest is not None and (
-                now_ms - oldest.since_ms >= SPILL_AGE_MS or self._ring_bytes > self._spill_bytes
-            ):
+        oldest = self._oldest_in_ram()
+        if oldest is not None:
+            size = self._bytes_in_ram()
+            aged = now_ms - oldest.since_ms >= SPILL_AGE_MS
+            if size > self._budget or (not connected and (aged or size > self._spill_bytes)):
                 self.spill()
-        elif self._ring_bytes > self._budget:
-            self.spill()
         while self._ring_bytes > self._budget:
             self._ring_bytes -= len(self._ring.pop(0).line)
             self._dropped += 1
@@ -77,6 +75,13 @@ class Outbox:
             if entry.segment is None:
                 return entry
         return self._ring[0] if self._ring else None
+
+    def _bytes_in_ram(self):
+        size = self._ring_bytes
+        for entry in self._window:
+            if entry.segment is None:
+                size += len(entry.line)
+        return size
 
     def spill(self) -> None:
         """Writes to flash what is only in RAM."""
