@@ -118,7 +118,7 @@ def check_model(data: bytes, board: Board | str | None = None) -> Report:
 
 def _unsupported(operators: Sequence[Operator]) -> list[str]:
     """One line per operator and version without a kernel, in order of appearance."""
-    known = {name: (low, high) for name, low, high, _ in ops.KERNELS.values()}
+    known = {name: (low, high) for name, low, high, _ in ops.kernels().values()}
     lines: dict[str, None] = {}
     for op in operators:
         if op.name not in known:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.cognition.engine.ops import KERNELS
+from agent.cognition.engine.ops import kernels
 from tests.engine.tflite_builder import schema
 
 NUMBERS = (-(1 << 31), -129, -128, -3, -2, -1, 0, 1, 2, 3, 4, 5, 7, 8, 127, 255, 65536, 2**31 - 1)
@@ -84,8 +84,8 @@ def _result(model, graph, tensor, op, rng):
 
 def _code(model, graph, tensor, op, rng):
     code = rng.choice(model.operatorCodes)
-    code.builtinCode = code.deprecatedBuiltinCode = rng.choice(sorted(KERNELS))
-    code.version = KERNELS[code.builtinCode][2]
+    code.builtinCode = code.deprecatedBuiltinCode = rng.choice(sorted(kernels()))
+    code.version = kernels()[code.builtinCode][2]
 
 
 def _option(model, graph, tensor, op, rng):

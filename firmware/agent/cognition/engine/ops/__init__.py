@@ -16,52 +16,69 @@ RUN = ()
 # Operators whose output is their input.
 _SHARING = (22, 43, 70)
 
-# code: (name, lowest version, highest version, module)
-# Versions are TFLite's own (tensorflow/lite/tools/versioning/op_version.cc).
-KERNELS = {
-    0: ("ADD", 1, 2, "elementwise"),
-    1: ("AVERAGE_POOL_2D", 1, 3, "pooling"),
-    2: ("CONCATENATION", 1, 2, "copies"),
-    3: ("CONV_2D", 1, 8, "conv"),
-    4: ("DEPTHWISE_CONV_2D", 1, 7, "depthwise"),
-    6: ("DEQUANTIZE", 1, 2, "quantize"),
-    9: ("FULLY_CONNECTED", 4, 6, "fully_connected"),
-    14: ("LOGISTIC", 1, 2, "activations"),
-    17: ("MAX_POOL_2D", 1, 3, "pooling"),
-    18: ("MUL", 1, 3, "elementwise"),
-    19: ("RELU", 1, 2, "activations"),
-    21: ("RELU6", 1, 2, "activations"),
-    22: ("RESHAPE", 1, 1, "reshape"),
-    25: ("SOFTMAX", 1, 2, "softmax"),
-    28: ("TANH", 1, 2, "activations"),
-    34: ("PAD", 1, 4, "copies"),
-    39: ("TRANSPOSE", 1, 4, "copies"),
-    40: ("MEAN", 1, 2, "reduce"),
-    41: ("SUB", 1, 3, "elementwise"),
-    43: ("SQUEEZE", 1, 1, "reshape"),
-    44: ("UNIDIRECTIONAL_SEQUENCE_LSTM", 1, 3, "lstm"),
-    45: ("STRIDED_SLICE", 1, 4, "copies"),
-    49: ("SPLIT", 1, 3, "copies"),
-    55: ("MAXIMUM", 1, 3, "elementwise"),
-    57: ("MINIMUM", 1, 3, "elementwise"),
-    60: ("PADV2", 1, 4, "copies"),
-    67: ("TRANSPOSE_CONV", 1, 5, "transpose_conv"),
-    70: ("EXPAND_DIMS", 1, 1, "reshape"),
-    74: ("SUM", 1, 2, "reduce"),
-    77: ("SHAPE", 1, 1, "shape"),
-    83: ("PACK", 1, 2, "copies"),
-    88: ("UNPACK", 1, 2, "copies"),
-    97: ("RESIZE_NEAREST_NEIGHBOR", 1, 3, "resize"),
-    98: ("LEAKY_RELU", 1, 1, "activations"),
-    99: ("SQUARED_DIFFERENCE", 1, 2, "elementwise"),
-    114: ("QUANTIZE", 1, 2, "quantize"),
-    117: ("HARD_SWISH", 1, 1, "activations"),
-}
+# Code, name, lowest and highest version, module. Versions are TFLite's own
+# (tensorflow/lite/tools/versioning/op_version.cc). One text, since tuples would take 3 KB of heap.
+_TABLE = """
+0 ADD 1 2 elementwise
+1 AVERAGE_POOL_2D 1 3 pooling
+2 CONCATENATION 1 2 copies
+3 CONV_2D 1 8 conv
+4 DEPTHWISE_CONV_2D 1 7 depthwise
+6 DEQUANTIZE 1 2 quantize
+9 FULLY_CONNECTED 4 6 fully_connected
+14 LOGISTIC 1 2 activations
+17 MAX_POOL_2D 1 3 pooling
+18 MUL 1 3 elementwise
+19 RELU 1 2 activations
+21 RELU6 1 2 activations
+22 RESHAPE 1 1 reshape
+25 SOFTMAX 1 2 softmax
+28 TANH 1 2 activations
+34 PAD 1 4 copies
+39 TRANSPOSE 1 4 copies
+40 MEAN 1 2 reduce
+41 SUB 1 3 elementwise
+43 SQUEEZE 1 1 reshape
+44 UNIDIRECTIONAL_SEQUENCE_LSTM 1 3 lstm
+45 STRIDED_SLICE 1 4 copies
+49 SPLIT 1 3 copies
+55 MAXIMUM 1 3 elementwise
+57 MINIMUM 1 3 elementwise
+60 PADV2 1 4 copies
+67 TRANSPOSE_CONV 1 5 transpose_conv
+70 EXPAND_DIMS 1 1 reshape
+74 SUM 1 2 reduce
+77 SHAPE 1 1 shape
+83 PACK 1 2 copies
+88 UNPACK 1 2 copies
+97 RESIZE_NEAREST_NEIGHBOR 1 3 resize
+98 LEAKY_RELU 1 1 activations
+99 SQUARED_DIFFERENCE 1 2 elementwise
+114 QUANTIZE 1 2 quantize
+117 HARD_SWISH 1 1 activations
+"""
+
+
+def kernels() -> dict:
+    """{code: (name, lowest version, highest version, module)} of all operators there are."""
+    return {int(line.split()[0]): _entry(line) for line in _TABLE.strip().split("\n")}
+
+
+def find(code: int):
+    """An operator's entry in kernels(), or None."""
+    start = _TABLE.find("\n%d " % code) + 1
+    return _entry(_TABLE[start : _TABLE.find("\n", start)]) if start else None
+
+
+def _entry(line):
+    _, name, lowest, highest, module = line.split()
+    return name, int(lowest), int(highest), module
 
 
 def name_of(code: int) -> str:
-    if code in KERNELS:
-        return KERNELS[code][0]
+    entry = find(code)
+    if entry:
+        return entry[0]
     from ..op_names import name_of as any_name
 
     return any_name(code)
@@ -70,14 +87,14 @@ def name_of(code: int) -> str:
 def supported() -> str:
     return ", ".join(
         "%s v%d" % entry[:2] + ("-%d" % entry[2] if entry[2] > entry[1] else "")
-        for entry in sorted(KERNELS.values())
+        for entry in sorted(kernels().values())
     )
 
 
 def check(operators):
     """Refuses the first operator whose code or version has no kernel."""
     for op in operators:
-        entry = KERNELS.get(op.code)
+        entry = find(op.code)
         if entry is None or not entry[1] <= op.version <= entry[2]:
             from ..errors import UnsupportedError
 
@@ -100,7 +117,7 @@ def shares(op):
 
 def prepare(context, op):
     """The operator's kernel, or None where nothing is left to run."""
-    module = __import__(__name__ + "." + KERNELS[op.code][3], None, None, ("prepare",))
+    module = __import__(__name__ + "." + find(op.code)[3], None, None, ("prepare",))
     return module.prepare(context, op)
 
 
