@@ -23,3 +23,7 @@ class SettingsError(DeviceError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class BuildError(DeviceError):
+    """What a board runs could not be compiled."""

@@ -1,165 +1,111 @@
 """Makes board code take less heap, without changing what it does.
 
 MicroPython keeps every name it meets in RAM for ever, and the agent has about a thousand of its
-own. Of those, the ones that are nobody else's business need not be long, nor different from file
-to file:
+own. What is nobody else's business need not be long, nor different from place to place:
 
-- private names (`_like_this`) become `_a`, `_b`, ... per file. Files whose classes inherit from
-  each other share one set, since they share instances; a name that occurs in several such groups
-  is shortened the same way in all of them;
-- integer constants of a module that no other file mentions become `const()`: the compiler puts in
-  the number and the name is gone.
+- integer constants of a module become the number wherever they are used;
+- names of modules, classes, methods, attributes and parameters become `a`, `b`, ...; the same few
+  for all of them, as each kind lives in a place of its own.
 
-A name that also stands in a string (`getattr`, `__slots__`) is left as it is.
+Names stay that stand in a string (`getattr`), in files outside, or after `__import__`; those that
+start like a string that ends in an underscore; keyword arguments; those the interpreter or its
+modules know; and exceptions, whose names people read.
 """
 
 from __future__ import annotations
 
 import ast
-import io
 import itertools
 import re
-import string
-import tokenize
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
-PRIVATE = re.compile(r"_[A-Za-z]\w*\Z")
-WORD = re.compile(r"\w+")
-Tokens = list[tokenize.TokenInfo]
+from host.devices.shrinking.constants import inline
+from host.devices.shrinking.external import EXTERNAL
+from host.devices.shrinking.names import Renaming
+from host.devices.shrinking.program import Module, Program, is_native
 
-
-def shrink(sources: dict[str, str]) -> dict[str, str]:
-    """The same files (path -> text) with shorter names. Raises SyntaxError for broken ones."""
-    tokens = {
-        path: list(tokenize.generate_tokens(io.StringIO(t).readline)) for path, t in sources.items()
-    }
-    trees = {path: ast.parse(text, path) for path, text in sources.items()}
-    names = {path: {t.string for t in tokens[path] if t.type == tokenize.NAME} for path in sources}
-    files_with = Counter(itertools.chain.from_iterable(names.values()))
-    fixed = _fixed(tokens.values(), trees.values())
-    constants = {
-        path: {name for name in _integers(tree) if files_with[name] == 1 and name not in fixed}
-        for path, tree in trees.items()
-    }
-    groups = _groups(trees)
-    new = _renaming(names, constants, groups, fixed)
-    return {path: _write(tokens[path], new[path], constants[path]) for path in sources}
+WORD = re.compile(r"[A-Za-z_]\w*")
+NAMES = re.compile(r"[\w.]+")
 
 
-def _fixed(tokens: object, trees: object) -> set[str]:
-    """Names that must stay: those inside strings, and names of modules."""
-    kept: set[str] = set()
-    for each in tokens:  # type: ignore[attr-defined]
-        for token in each:
-            if token.type == tokenize.STRING and not token.string.startswith(('"""', "'''")):
-                kept.update(WORD.findall(token.string))
-    for tree in trees:  # type: ignore[attr-defined]
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                kept.update(WORD.findall(" ".join(alias.name for alias in node.names)))
-            elif isinstance(node, ast.ImportFrom):
-                kept.update(WORD.findall(node.module or ""))
-    return kept
+def shrink(
+    sources: dict[str, str],
+    outside: Mapping[str, str] | None = None,
+    kept: Collection[str] = (),
+) -> dict[str, str]:
+    """The same files (path -> text) with shorter names. Raises SyntaxError for broken ones.
+
+    outside: files that use these and stay as they are. kept: further names that must not change.
+    """
+    program = Program(sources)
+    fixed = _fixed(program, (outside or {}).values()) | set(kept)
+    inline(program, fixed)
+    for module in program.modules.values():
+        module.analyse()
+    Renaming(program, fixed).apply()
+    return program.sources()
 
 
-def _integers(tree: ast.Module) -> set[str]:
-    """Names a module assigns an integer literal once, and nothing else ever."""
-    stored = Counter(
-        node.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
-    )
-    parameters = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg | ast.keyword)}
-    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    found = set()
-    for node in tree.body:
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) if stored[name] == 1:
-                if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub):
-                    value = value.operand
-                whole = isinstance(value, ast.Constant) and type(value.value) is int
-                if whole and name not in parameters | attributes:
+def _fixed(program: Program, outside: Collection[str]) -> set[str]:
+    """Names that somebody may ask for by name."""
+    found = set(EXTERNAL)
+    for text in outside:
+        found.update(WORD.findall(text))
+    prefixes = set()
+    names = set()
+    for module in program.modules.values():
+        found.update(itertools.chain.from_iterable(WORD.findall(m) for m in program.modules))
+        dynamic = set()
+        foreign = {
+            alias.asname or alias.name
+            for node in module.scope_of
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
+        for node in ast.walk(module.tree):
+            match node:
+                case ast.Constant(value=str(text)):
+                    if NAMES.fullmatch(text):
+                        found.update(WORD.findall(text))
+                    if WORD.fullmatch(text) and text.endswith("_"):
+                        prefixes.add(text)
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id=f))):
+                    if f == "__import__":
+                        dynamic.add(name)
+                case ast.keyword(arg=str(name)):
                     found.add(name)
+                case ast.Attribute(value=ast.Name(id=holder), attr=name) if holder in foreign:
+                    found.add(name)
+                case ast.Attribute(attr=name) | ast.Name(id=name):
+                    names.add(name)
+                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                    names.add(name)
+                    if isinstance(node, ast.ClassDef) and _is_exception(node):
+                        found.add(name)
+                    if isinstance(node, ast.FunctionDef) and is_native(node):
+                        found |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+                        found |= {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
+                        found |= {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)}
+                case ast.Import() | ast.ImportFrom():
+                    found.update(_foreign(program, module, node))
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") in dynamic:
+                found.add(node.attr)
+    found |= {name for name in names if name.startswith(("__", *prefixes))}
     return found
 
 
-def _groups(trees: dict[str, ast.Module]) -> dict[str, str]:
-    """Path -> the name of its group: files connected by inheritance are one."""
-    group = {path: path for path in trees}
-    defined = defaultdict(set)
-    for path, tree in trees.items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef):
-                defined[node.name].add(path)
-    for path, tree in trees.items():
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.ClassDef):
-                continue
-            for base in node.bases:
-                name = base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
-                for other in defined[name]:
-                    old, kept = group[other], group[path]
-                    group = {p: kept if g == old else g for p, g in group.items()}
-    return group
+def _foreign(program: Program, module: Module, node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    """Names in an import that are not the program's own."""
+    for alias in node.names:
+        if isinstance(node, ast.Import):
+            yield from alias.name.split(".")
+        elif not isinstance(program.meant(module, node, alias), tuple):
+            yield alias.name
+    if isinstance(node, ast.ImportFrom):
+        yield from (node.module or "").split(".")
 
 
-def _renaming(
-    names: dict[str, set[str]],
-    constants: dict[str, set[str]],
-    groups: dict[str, str],
-    fixed: set[str],
-) -> dict[str, dict[str, str]]:
-    """Path -> {old name: new name}."""
-    used_in: dict[str, set[str]] = defaultdict(set)
-    for path, each in names.items():
-        for name in each | constants[path]:
-            if (PRIVATE.match(name) and name not in fixed) or name in constants[path]:
-                used_in[name].add(groups[path])
-    taken = set().union(*names.values(), fixed)
-    shared = dict(
-        zip(sorted(n for n in used_in if len(used_in[n]) > 1), _short("_", taken), strict=False)
-    )
-    taken |= set(shared.values())
-    local: dict[str, dict[str, str]] = defaultdict(dict)
-    for group in sorted(set(groups.values())):
-        own = sorted(name for name, where in used_in.items() if where == {group})
-        local[group] = dict(zip(own, _short("_", taken), strict=False))
-    return {path: {**shared, **local[groups[path]]} for path in names}
-
-
-def _short(prefix: str, taken: set[str]) -> Iterator[str]:
-    for length in itertools.count(1):
-        for letters in itertools.product(string.ascii_lowercase, repeat=length):
-            name = prefix + "".join(letters)
-            if name not in taken:
-                yield name
-
-
-def _write(tokens: Tokens, new: dict[str, str], constants: set[str]) -> str:
-    """The text with names replaced and the constants' values in `const()`."""
-    written: list[tuple[int, str]] = []
-    depth = 0
-    constant = False
-    for index, token in enumerate(tokens):
-        text = token.string
-        if token.type == tokenize.NAME:
-            starts = index == 0 or tokens[index - 1].type in (
-                tokenize.NEWLINE,
-                tokenize.NL,
-                tokenize.ENCODING,
-                tokenize.COMMENT,
-                tokenize.DEDENT,
-            )
-            constant = constant or (starts and token.start[1] == 0 and text in constants)
-            text = new.get(text, text)
-        if constant and token.type == tokenize.OP and text == "=" and depth == 0:
-            written += [(token.type, text), (tokenize.NAME, "const"), (tokenize.OP, "(")]
-            depth = 1
-            continue
-        if constant and token.type in (tokenize.NEWLINE, tokenize.COMMENT) and depth == 1:
-            written.append((tokenize.OP, ")"))
-            depth, constant = 0, False
-        if token.type != tokenize.COMMENT:
-            written.append((token.type, text))
-    return tokenize.untokenize(written)
+def _is_exception(node: ast.ClassDef) -> bool:
+    bases = [getattr(base, "id", getattr(base, "attr", "")) for base in node.bases]
+    return any(name.endswith(("Error", "Exception")) for name in [node.name, *bases])

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
+from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 
+from host.devices.errors import BuildError
+from host.devices.merge import merge
 from host.devices.shrink import shrink
 from host.simulation.errors import FlashError
 from host.simulation.vm.build import SILICON, mpy_cross
 from host.simulation.vm.cache import CACHE, content_hash, locked, under_construction
 
+# Set for tracebacks with the names of the sources, at the cost of some heap.
+READABLE = "FANWISE_READABLE"
+MACHINE_CODE = re.compile(r"@micropython\.(native|viper|asm_)")
 AS_THEY_ARE = ("boot.py", "main.py")
 PACKAGE = "agent"
 COMPILE_TIMEOUT_S = 30
@@ -23,12 +31,14 @@ def build_flash(
     extra_files: dict[str, bytes] | None = None,
     *,
     compile: bool = True,
+    kept: Collection[str] = (),
 ) -> list[str]:
     """Make `root_dir` hold the firmware and `extra_files` (path on the board -> content).
 
     Only what changed is written, each file in one piece; files of an earlier firmware below agent/
-    are removed, everything else on the flash stays. Returns the paths written or removed. Raises
-    FlashError.
+    are removed, everything else on the flash stays. Compiled, agent/ is merged and its names are
+    shortened, unless FANWISE_READABLE is set; `kept` are names that other code on the board uses.
+    Returns the paths written or removed. Raises FlashError.
     """
     root, firmware = Path(root_dir), Path(firmware_dir)
     wanted: dict[str, bytes] = {}
@@ -40,8 +50,9 @@ def build_flash(
         for path in sorted((firmware / PACKAGE).rglob("*.py"))
     }
     if compile:
-        for name, text in _shrunk(sources).items():
-            wanted[str(Path(name).with_suffix(".mpy"))] = compile_mpy(text, name)
+        outside = [(name, content.decode()) for name, content in wanted.items()]
+        readable = bool(os.environ.get(READABLE))
+        wanted |= _compiled(tuple(sources.items()), tuple(outside), frozenset(kept), readable)
     else:
         wanted |= {name: text.encode() for name, text in sources.items()}
     if not wanted:
@@ -69,11 +80,25 @@ def build_flash(
     return changed
 
 
-def _shrunk(sources: dict[str, str]) -> dict[str, str]:
+Texts = tuple[tuple[str, str], ...]
+
+
+@lru_cache(4)
+def _compiled(
+    sources: Texts, outside: Texts, kept: frozenset[str], readable: bool
+) -> dict[str, bytes]:
+    # Machine code is for one architecture, and its modules do without where there is none.
+    texts = {name: text for name, text in sources if not MACHINE_CODE.search(text)}
     try:
-        return shrink(sources)
+        if not readable:
+            texts = shrink(merge(texts, outside=dict(outside)), dict(outside), kept)
     except SyntaxError as error:
         raise FlashError(f"{error.filename} does not compile: {error}") from error
+    except BuildError as error:
+        raise FlashError(str(error)) from error
+    return {
+        str(Path(name).with_suffix(".mpy")): compile_mpy(text, name) for name, text in texts.items()
+    }
 
 
 def compile_mpy(text: str, name: str) -> bytes:

@@ -20,7 +20,8 @@ def vm():
 def firmware(tmp_path_factory):
     """The firmware compiled once, in a folder to copy."""
     folder = tmp_path_factory.mktemp("firmware")
-    build_flash(folder, ROOT / "firmware")
+    # What tests look at or replace while it runs.
+    build_flash(folder, ROOT / "firmware", kept=("App", "_record", "mind", "cooling"))
     return folder
 
 

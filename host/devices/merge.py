@@ -1,0 +1,98 @@
+"""Puts modules that always live together into one, which costs a board less heap.
+
+On a board every module has an object, a table of its names, a second entry for each name it imports
+from another, and three strings that are never freed. What is loaded together and stays together can
+as well be one module; what start-up drops again, or loads by a name made up at run time, cannot.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
+
+from host.devices.errors import BuildError
+from host.devices.shrinking.merging import Merger
+from host.devices.shrinking.program import Program, Symbol, module_name
+
+Groups = Mapping[str, Sequence[str]]
+
+# Merged file: patterns of the files that become part of it. The file itself may exist, too.
+# Each is dropped as a whole or never: not listed are what start.py unloads, the engine's operators
+# and kernels, which are loaded by name, and what those use long after the loader has gone.
+GROUPS: Groups = {
+    # Loaded first, by main.py.
+    "agent/health.py": ("agent/version.py", "agent/plain.py", "agent/clock.py"),
+    # Needed to check models, before the loop's own code is loaded.
+    "agent/cognition/__init__.py": ("agent/cognition/[!b_]*.py",),
+    "agent/cognition/engine/__init__.py": (
+        "agent/cognition/engine/errors.py",
+        "agent/cognition/engine/float32.py",
+        "agent/cognition/engine/model.py",
+        "agent/cognition/engine/views.py",
+    ),
+    # Dropped when all models are loaded (forget_loader).
+    "agent/cognition/engine/loader.py": (
+        "agent/cognition/engine/flatbuffer.py",
+        "agent/cognition/engine/graph.py",
+        "agent/cognition/engine/planner.py",
+        "agent/cognition/engine/schema.py",
+    ),
+    # The loop and all it uses.
+    "agent/app.py": (
+        "agent/action/*.py",
+        "agent/communication/*.py",
+        "agent/decision/*.py",
+        "agent/perception/*.py",
+    ),
+}
+
+
+def merge(
+    sources: dict[str, str], groups: Groups = GROUPS, outside: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The same program (path -> text) in fewer files; groups of fewer than two are left out.
+
+    outside: files that use the program and stay as they are. Raises SyntaxError for broken files,
+    and BuildError where something cannot be merged, such as modules that import each other as they
+    are loaded.
+    """
+    program = Program(sources)
+    target_of: dict[str, str] = {}
+    members: dict[str, list[str]] = {}
+    for path, patterns in groups.items():
+        found = [p for p in sources if p == path or fits(p, patterns)]
+        if len(found) > 1:
+            members[module_name(path)] = [module_name(p) for p in found]
+            target_of |= {module_name(p): module_name(path) for p in found}
+    kept = _asked_for(outside or {}, target_of)
+    bodies = Merger(program, target_of, kept).merged(members)
+    paths = {module_name(path): path for path in [*groups, *sources]}
+    return {
+        paths[name]: ast.unparse(ast.fix_missing_locations(ast.Module(body, []))) + "\n"
+        for name, body in sorted(bodies.items())
+    }
+
+
+def fits(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a path fits one of the patterns; a * stays in its folder, and is no package."""
+    if path.endswith("__init__.py"):
+        return path in patterns
+    return any(
+        fnmatch(path, pattern) and path.count("/") == pattern.count("/") for pattern in patterns
+    )
+
+
+def _asked_for(outside: Mapping[str, str], target_of: dict[str, str]) -> set[Symbol]:
+    """What files outside import. Raises BuildError where it is no module of its own any more."""
+    found = set()
+    for path, text in outside.items():
+        for node in ast.walk(ast.parse(text, path)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+                found |= {(node.module, alias.name) for alias in node.names}
+            for name in names:
+                if target_of.get(name, name) != name:
+                    raise BuildError(f"{path} imports {name}, which is now in {target_of[name]}")
+    return found

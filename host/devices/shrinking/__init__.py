@@ -1,0 +1,1 @@
+"""What merging and shrinking firmware need to know about its source."""
