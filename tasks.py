@@ -111,6 +111,21 @@ def monitor(_, port, json=False, raw=False):
 
 
 @task(
+    positional=["file"],
+    help={"board": "a file in boards/, e.g. esp32", "json": "for programs"},
+)
+def check_model(_, file, board="", json=False):
+    """Would a board run this .tflite? Cost per layer, arena, advice."""
+    _python("host.check_model", file, *_options(board=board, json=json))
+
+
+@task
+def bench(_):
+    """The engine beside TFLite-Micro on this machine, as ratios."""
+    _python("benchmarks.engine")
+
+
+@task(
     help={
         "out": "folder the bundles are written to",
         "seed": "another split of runs, another start of the weights",
