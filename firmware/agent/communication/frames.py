@@ -64,8 +64,11 @@ def to_json(obj: dict) -> bytes:
     if not isinstance(kind, str):
         raise ValueError("a frame needs a str member t")
     rest = {key: value for key, value in obj.items() if key != "t"}
-    tail = "," + _dumps(rest)[1:] if rest else "}"
-    return ('{"t":' + _dumps(kind) + tail).encode()
+    start = b'{"t":%s' % _dumps(kind).encode()
+    if not rest:
+        return start + b"}"
+    # One copy, where adding text to text would make four: a board may not have the room.
+    return start + b"," + memoryview(_dumps(rest).encode())[1:]
 
 
 def pack(text: bytes) -> bytes:
