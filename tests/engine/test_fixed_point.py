@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.cognition.engine import fixed_point, float32
-from agent.cognition.engine.ops import fully_connected, softmax
+from agent.cognition.engine.ops import scaling, softmax
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 EDGES = [-(2**31), -(2**31) + 1, -(2**30), -1, 0, 1, 2**30 - 1, 2**30, 2**31 - 2, 2**31 - 1]
@@ -65,8 +65,8 @@ def requantized(acc: list[int], multiplier: int, shift: int) -> list[int]:
     y = [0] * len(acc)
     halves = array("H", [multiplier >> 16]), array("H", [multiplier & 0xFFFF])
     shifts = array("b", [max(-29, shift)])
-    fully_connected.requantize(
-        array("i", acc), y, len(acc), *halves, shifts, 0, -(2**40), 2**40
+    scaling.requantize(
+        array("i", acc), y, 0, len(acc), 0, *halves, shifts, 0, -(2**40), 2**40
     )  # fmt: skip
     return y
 

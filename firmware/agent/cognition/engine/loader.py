@@ -3,7 +3,7 @@
 import struct
 from array import array
 
-from . import ops, planner, schema
+from . import kernels, ops, planner, schema
 from .errors import ArenaError, UnsupportedError
 from .float32 import float_bytes
 from .graph import Graph
@@ -18,9 +18,12 @@ def load(model, max_arena_bytes, keep_inputs):
     ops.check(graph.operators)
     model.ram = _place(graph, max_arena_bytes, keep_inputs)
     context = ops.Context(graph.reader)
-    kernels = [ops.prepare(context, op) for op in graph.operators]
+    prepared = [ops.prepare(context, op) for op in graph.operators]
     context.finish()
-    model._program = [kernel.run for kernel in kernels if kernel]
+    model.kernels = kernels.NAME
+    model._program = kernels.program([kernel for kernel in prepared if kernel], model._data)
+    if len(model._program) == 1:
+        model.invoke = model._program[0]
     model._states = [
         (tensor.data, tensor.zero_point() if tensor.type == schema.INT8 else 0)
         for tensor in graph.tensors

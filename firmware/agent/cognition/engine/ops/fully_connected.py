@@ -3,22 +3,20 @@
 C: tensorflow/lite/kernels/internal/reference/integer_ops/fully_connected.h. With w the weights and
 x the input,
 
-    acc    = bias + sum(w * (x - input_zero_point)) = folded bias + sum(w * x)
+    acc    = bias + sum(w * (x - input_zero_point))
     output = clamp(output_zero_point + MultiplyByQuantizedMultiplier(acc, multiplier, shift))
 
-The weights stay in the file. Folded biases, and multipliers as two halves of 16 bits, are made at
-load.
+The zero point is taken off once per row of inputs. Weights and biases stay in the file. run() is
+the portable kernel; the other sets (kernels/) compute the same from the object's attributes.
 """
-
-from array import array
 
 from .. import schema
 from ..float32 import DOUBLE_BITS, from_bits, product, ratio
-from ..views import as_int8
+from . import activation_range
+from .scaling import Scaling, biases, four_rows, reach_of, requantize
 
-# requantize() is exact while the accumulator, shifted left where the multiplier asks for it, stays
-# below this.
-_ACC_LIMIT = 1 << 27
+# What loaded models go on using of this module: see forget_loader().
+RUN = ("run", "matvec", "requantize")
 
 
 def prepare(context, op):
@@ -50,7 +48,14 @@ def prepare(context, op):
     for channel in range(weights.scales):
         if weights.zero_point(channel):
             op.refuse("weights with a zero point; symmetric weights are supported")
-    return FullyConnected(context, op, weights, bias, units, depth, batches)
+    x, y = op.inputs[0], op.outputs[0]
+    activation = op.options.i8(schema.FULLY_CONNECTED_ACTIVATION) if op.options else 0
+    lowest, highest = activation_range(op, y, activation)
+    values = biases(context, bias, units)
+    scaling = Scaling(_multipliers(op, weights, bias), values, units, depth, reach_of(x))
+    rows = four_rows(context.data, weights.offset, weights.size, depth)
+    limits = (x.zero_point(), y.zero_point(), lowest, highest)
+    return FullyConnected(context, x.data, y.data, rows, values, scaling, units, depth, limits)
 
 
 def _multipliers(op, weights, bias):
@@ -80,93 +85,47 @@ def _check_bias_scale(op, wanted, bias, target):
 
 
 class FullyConnected:
-    def __init__(self, context, op, weights, bias, units, depth, batches):
-        from ..fixed_point import wrap32
-        from . import activation_range
+    """One layer: y (batches x units) of x (batches x depth).
 
+    weights: four int8 views, of all and of all but the first one, two and three rows. bias: int32
+    per unit. limits: zero points of x and of y, lowest and highest y.
+    """
+
+    def __init__(self, context, x, y, weights, bias, scaling, units, depth, limits):
+        self.x = x
+        self.y = y
+        self.weights = weights
+        self.bias = bias
+        self.scaling = scaling
+        self.units = units
+        self.depth = depth
+        self.limits = limits
+        self._rows = [(x[b * depth : (b + 1) * depth], b * units) for b in range(len(y) // units)]
         self._context = context
-        self._units = units
-        self._depth = depth
-        reader, data = context.reader, context.data
-        # Four views, one per row of a group of four: see matvec().
-        self._weights = [
-            as_int8(
-                data,
-                weights.offset + depth * (i if i < units else 0),
-                weights.size - depth * (i if i < units else 0),
-            )
-            for i in range(4)
-        ]
-        multipliers = _multipliers(op, weights, bias)
-        zero_point = op.inputs[0].zero_point()
-        row = self._weights[0]
-        folded = array("i", bytes(4 * units))
-        largest = 0
-        k = 0
-        for unit in range(units):
-            value = reader.i32(bias.offset + 4 * unit) if bias else 0
-            if zero_point:
-                total = 0
-                for _ in range(depth):
-                    total += row[k]
-                    k += 1
-                value -= zero_point * total
-            folded[unit] = wrap32(value)
-            largest = max(largest, abs(value))
-        self._bias = folded
-        # |x| and |w| are at most 128: no accumulator of this layer can exceed this.
-        bound = (largest + (depth << 14)) << max(0, max(shift for _, shift in multipliers))
-        self._wide = multipliers if bound >= _ACC_LIMIT else []
-        self._high = array("H", [m >> 16 for m, _ in multipliers])
-        self._low = array("H", [m & 0xFFFF for m, _ in multipliers])
-        # A shift by over 29 leaves 0 of what is below 2**27; its rounding term is no small int.
-        self._shift = array("b", [max(-29, shift) for _, shift in multipliers])
-        self._zero_point = op.outputs[0].zero_point()
-        activation = op.options.i8(schema.FULLY_CONNECTED_ACTIVATION) if op.options else 0
-        self._lowest, self._highest = activation_range(op, op.outputs[0], activation)
-        x, y = op.inputs[0].data, op.outputs[0].data
-        self._batches = [
-            (x[b * depth : (b + 1) * depth], y[b * units : (b + 1) * units]) for b in range(batches)
-        ]
+        self.window: list = []
+        context.want_window(self, depth)
         context.want_scratch(units)
 
     def run(self):
-        acc = self._context.scratch
-        for x, y in self._batches:
-            if self._wide:
-                self._run_wide(x, y)
-                continue
-            matvec(acc, self._bias, self._weights, x, self._depth, self._units)
-            requantize(
-                acc,
-                y,
-                self._units,
-                self._high,
-                self._low,
-                self._shift,
-                self._zero_point,
-                self._lowest,
-                self._highest,
-            )
-
-    def _run_wide(self, x, y):
-        """The same for accumulators beyond small ints: exact, wraps as C does, but allocates."""
-        from ..fixed_point import multiply, wrap32
-
-        weights = self._weights[0]
-        k = 0
-        for unit in range(self._units):
-            acc = self._bias[unit]
+        scaling = self.scaling
+        units = self.units
+        window = self.window
+        zero_in, zero_out, lowest, highest = self.limits
+        acc = [0] * units if scaling.wide else self._context.scratch
+        for x, o in self._rows:
+            i = 0
             for v in x:
-                acc += v * weights[k]
-                k += 1
-            multiplier, shift = self._wide[unit if len(self._wide) > 1 else 0]
-            value = self._zero_point + multiply(wrap32(acc), multiplier, shift)
-            y[unit] = max(self._lowest, min(self._highest, value))
+                window[i] = v - zero_in
+                i += 1
+            matvec(acc, self.bias, self.weights, window, self.depth, units)
+            requantize(
+                acc, self.y, o, units, 0, scaling.high, scaling.low, scaling.shift,
+                zero_out, lowest, highest,
+            )  # fmt: skip
 
 
 def matvec(acc, bias, weights, x, depth, units):
-    """acc[u] = bias[u] + sum over d of weights[u * depth + d] * x[d]: the seam for a native kernel.
+    """acc[u] = bias[u] + sum over d of weights[u * depth + d] * x[d].
 
     Four rows at a time, so that one turn of the interpreter's loop serves four products.
     """
@@ -194,41 +153,3 @@ def matvec(acc, bias, weights, x, depth, units):
             a0 += v * w0[k]
             k += 1
         acc[unit] = a0
-
-
-def requantize(acc, y, units, high, low, shift, zero_point, lowest, highest):
-    """y[u] = clamp(zero_point + MultiplyByQuantizedMultiplier(acc[u], multiplier, shift)).
-
-    In 31-bit small ints: with multiplier = h * 2**16 + m and acc = a * 2**14 + b, b in [0, 2**14),
-    SaturatingRoundingDoublingHighMul, floor((acc * multiplier + 2**30) / 2**31), is
-
-        floor((a * h + floor((q + 2**14) / 2**14)) / 2)
-        where q = b * h + floor((a * m + floor(b * m / 2**14)) / 4)
-
-    No product or sum leaves 31 bits while |acc| < 2**27. docs/engine.md has the proof.
-    """
-    h = high[0]
-    m = low[0]
-    s = shift[0]
-    per_channel = len(high) > 1
-    for unit in range(units):
-        if per_channel:
-            h = high[unit]
-            m = low[unit]
-            s = shift[unit]
-        b = acc[unit]
-        if s > 0:
-            b <<= s
-        a = b >> 14
-        b &= 16383
-        b = (a * h + ((b * h + ((a * m + (b * m >> 14)) >> 2) + 16384) >> 14)) >> 1
-        if s < 0:
-            if b < 0:
-                b -= 1
-            b = (b + (1 << (-1 - s))) >> -s
-        b += zero_point
-        if b < lowest:
-            b = lowest
-        elif b > highest:
-            b = highest
-        y[unit] = b

@@ -1,7 +1,7 @@
 """Requantising and what it needs, shared by all operators with weights.
 
-C: MultiplyByQuantizedMultiplier in tensorflow/lite/kernels/internal/common.h; docs/engine.md has the
-arithmetic in small ints.
+C: MultiplyByQuantizedMultiplier in tensorflow/lite/kernels/internal/common.h; docs/engine.md has
+the arithmetic in small ints.
 """
 
 from array import array

@@ -1,0 +1,34 @@
+"""Sets of inner loops, all with the same results; one is chosen when this module is imported.
+
+NAME says which: "esp32", "esp32s2" or "rv32" (native, by chip), "viper" or "portable".
+A set has `program(prepared, data)`: from the prepared operators of a model, and the file's bytes,
+the functions that invoke() calls one after the other. docs/kernels.md tells how to add one.
+"""
+
+import sys
+
+NAME = ""
+
+
+def program(prepared, data):
+    """The chosen set's."""
+    raise NotImplementedError
+
+
+def select(names=None):
+    """Takes the first set that is there and is proved; returns its name.
+
+    names: sets to try, default those for this machine. "portable" always works.
+    """
+    global NAME, program
+    # Imported here, and dropped again: a board needs it once.
+    from .choice import choose
+
+    NAME, program = choose(names)
+    for name in ("choice", "check"):
+        sys.modules.pop(__name__ + "." + name, None)
+        globals().pop(name, None)
+    return NAME
+
+
+select()

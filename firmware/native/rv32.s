@@ -1,0 +1,154 @@
+# Dense layers for the ESP32-C3 and the ESP32-C6 (RV32IM).
+#
+# run(plan) executes a packed plan (plan.inc). Nothing is checked here: kernels/native.py does. All
+# kinds of dense layers run alike: LB reads unaligned weights and extends their sign. The input is
+# widened to int16, less its zero point.
+#
+# MultiplyByQuantizedMultiplier (gemmlowp, TFLite-Micro) of an accumulator acc, a multiplier M and a
+# shift right by r: t = floor((acc * M + 2**30) / 2**31), then t / 2**r, half away from zero. With
+# acc * 2M = high * 2**32 + low,  t = high + (low >= 2**31), and
+# t / 2**r = floor((floor((t - (t < 0)) / 2**(r - 1)) + 1) / 2).
+
+# Two products of weights a1 and inputs a2.
+.macro two w0, w1, x0, x1
+    lb a5, a1, \w0
+    lh a6, a2, \x0
+    lb a7, a1, \w1
+    lh t0, a2, \x1
+    mul a5, a5, a6
+    mul a7, a7, t0
+    add a4, a4, a5
+    add a4, a4, a7
+.endm
+
+.func run
+    lw a0, a3, 0            # args[0], the plan: an instance of a subclass of bytearray
+    lw a0, a0, 16           # the bytearray in it
+    lw a0, a0, 12           # its items
+    addi sp, sp, -16
+    sw s0, sp, 0
+    sw s1, sp, 4
+    sw s2, sp, 8
+    sw s3, sp, 12
+record:
+    lw a1, a0, KIND
+    beqz a1, done
+    li a2, LOOKUP
+    lw s1, a0, X
+    lw s2, a0, Y
+    bne a1, a2, layer
+    lw a1, a0, WEIGHTS
+    lw a2, a0, DEPTH
+look_up:
+    lbu a3, s1, 0
+    addi s1, s1, 1
+    add a3, a3, a1
+    lbu a3, a3, 0
+    sb a3, s2, 0
+    addi s2, s2, 1
+    addi a2, a2, -1
+    bnez a2, look_up
+    j next_record
+
+layer:
+    lw s0, a0, BATCHES
+    lw t6, a0, DEPTH
+    lw t5, a0, WIDE
+    srli s3, t6, 3
+    slli s3, s3, 4
+    add s3, s3, t5          # end of the last whole eight
+batch:
+    mv a1, s1
+    mv a2, t5
+    mv a3, t6
+    lw a4, a0, ZERO_IN
+widen:
+    lb a5, a1, 0
+    addi a1, a1, 1
+    sub a5, a5, a4
+    sh a5, a2, 0
+    addi a2, a2, 2
+    addi a3, a3, -1
+    bnez a3, widen
+    lw a1, a0, WEIGHTS
+    lw t1, a0, BIAS
+    lw t2, a0, SCALES
+    lw t4, a0, UNITS
+    mv t3, s2
+row:
+    mv a2, t5
+    lw a4, t1, 0
+    addi t1, t1, 4
+    beq a2, s3, rest
+eight:
+    two 0, 1, 0, 2
+    two 2, 3, 4, 6
+    two 4, 5, 8, 10
+    two 6, 7, 12, 14
+    addi a1, a1, 8
+    addi a2, a2, 16
+    bne a2, s3, eight
+rest:
+    andi a3, t6, 7
+    beqz a3, requantise
+one:
+    lb a5, a1, 0
+    lh a6, a2, 0
+    addi a1, a1, 1
+    addi a2, a2, 2
+    mul a5, a5, a6
+    addi a3, a3, -1
+    add a4, a4, a5
+    bnez a3, one
+requantise:
+    lw a5, t2, 0
+    lw a6, t2, 4
+    lw a7, a0, SCALES_STEP
+    add t2, t2, a7
+    bgez a6, no_left
+    xori a7, a6, -1
+    sll a4, a4, a7
+no_left:
+    slli a5, a5, 1
+    mulhsu a7, a4, a5
+    mul a4, a4, a5
+    srli a4, a4, 31
+    add a4, a4, a7
+    bltz a6, no_right
+    srli a7, a4, 31
+    sub a4, a4, a7
+    sra a4, a4, a6
+    addi a4, a4, 1
+    srai a4, a4, 1
+no_right:
+    lw a5, a0, ZERO_OUT
+    lw a6, a0, LOWEST
+    add a4, a4, a5
+    lw a7, a0, HIGHEST
+    bge a4, a6, not_low
+    mv a4, a6
+not_low:
+    bge a7, a4, not_high
+    mv a4, a7
+not_high:
+    sb a4, t3, 0
+    addi t3, t3, 1
+    addi t4, t4, -1
+    bnez t4, row
+    lw a1, a0, X_STEP
+    lw a2, a0, Y_STEP
+    add s1, s1, a1
+    add s2, s2, a2
+    addi s0, s0, -1
+    bnez s0, batch
+next_record:
+    addi a0, a0, RECORD
+    j record
+
+done:
+    lw s0, sp, 0
+    lw s1, sp, 4
+    lw s2, sp, 8
+    lw s3, sp, 12
+    addi sp, sp, 16
+    li a0, 1                # the small int 0
