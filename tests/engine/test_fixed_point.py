@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.cognition.engine import fixed_point, float32
+from agent.cognition.engine import exponential, fixed_point, float32
 from agent.cognition.engine.ops import scaling, softmax
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
@@ -186,7 +186,7 @@ def test_limbs_reciprocal(total):
     limbs = [0, 0, 0]
     shift = softmax._reciprocal(total, limbs, [0, 0, 0])
     fraction = (total << (32 - total.bit_length())) - 2**31
-    wanted = fixed_point.one_over_one_plus(fraction)
+    wanted = exponential.one_over_one_plus(fraction)
     assert limbs[0] + (limbs[1] << 11) + (limbs[2] << 22) == wanted
     assert shift == total.bit_length() - 20
 
@@ -194,9 +194,9 @@ def test_limbs_reciprocal(total):
 @pytest.mark.parametrize(
     ("function", "real", "domain"),
     [
-        (fixed_point.logistic, lambda x: 1 / (1 + math.exp(-x)), (-15.9, 15.9)),
-        (fixed_point.tanh, math.tanh, (-15.9, 15.9)),
-        (lambda a: fixed_point.exp_on_negative_values(a, 4), math.exp, (-15.9, 0)),
+        (exponential.logistic, lambda x: 1 / (1 + math.exp(-x)), (-15.9, 15.9)),
+        (exponential.tanh, math.tanh, (-15.9, 15.9)),
+        (lambda a: exponential.exp_on_negative_values(a, 4), math.exp, (-15.9, 0)),
     ],
     ids=["logistic", "tanh", "exp"],
 )

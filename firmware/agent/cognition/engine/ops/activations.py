@@ -6,14 +6,7 @@ integer_ops/{logistic,tanh}.h, in fixed point throughout.
 """
 
 from .. import schema
-from ..fixed_point import (
-    input_radius,
-    logistic,
-    multiply,
-    quantize_multiplier,
-    rounding_divide,
-    tanh,
-)
+from ..fixed_point import multiply, quantize_multiplier, rounding_divide
 from ..float32 import DOUBLE_BITS, from_bits, product, quotient, ratio
 from .lookup import Lookup, clamp
 
@@ -111,16 +104,22 @@ def _clamp16(v):
 
 
 def _logistic(op, source, target):
+    from ..exponential import logistic
+
     if target.zero_point() != -128:
         op.refuse("output zero point %d; -128 is supported" % target.zero_point())
     return _squash(op, source, logistic, 31 - 8, -128)
 
 
 def _tanh(op, source, target):
+    from ..exponential import tanh
+
     return _squash(op, source, tanh, 31 - 7, 0)
 
 
 def _squash(op, source, function, output_shift, output_zero_point):
+    from ..exponential import input_radius
+
     zero = source.zero_point()
     m, e = source.scale()
     multiplier, shift = quantize_multiplier((m, e + 27))  # to Q4

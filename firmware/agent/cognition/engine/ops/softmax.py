@@ -50,7 +50,8 @@ def _multiplier(op, scale, beta):
 
 class Softmax:
     def __init__(self, op, beta, classes):
-        from ..fixed_point import exp_on_negative_values, input_radius, multiply
+        from ..exponential import exp_on_negative_values, input_radius
+        from ..fixed_point import multiply
 
         multiplier, shift = _multiplier(op, op.inputs[0].scale(), beta)
         # Differences beyond this count as probability 0.
