@@ -147,19 +147,6 @@ def report(_, records=".cache/demo/store.db", out="run-state/report"):
     _python("explain.report", records, *_options(out=out, bundle=bundles))
 
 
-@task(
-    positional=["file"],
-    help={
-        "file": "a .tflite file",
-        "board": "name of a board under boards/: does it fit?",
-        "json": "print the report as JSON",
-    },
-)
-def check_model(_, file, board="", json=False):
-    """Does the engine run a model, what does it cost, does it fit a board?"""
-    _python("host.check_model", file, *_options(board=board, json=json))
-
-
 @task(help={"only": "paths or pytest options, e.g. --only 'tests/frames -k torn'"})
 def test(_: Context, only=""):  # noqa: PT028
     """Lint, types and all tests, on the real parts."""
