@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from agent.communication.frames import FRAME, Decoder, encode
+from agent.communication.frames import FRAME, Decoder, encode, pack
 from agent.communication.outbox import REPEAT_MS, WINDOW, Outbox
 from agent.communication.spool import Spool
 
@@ -195,6 +195,36 @@ def test_flash_that_cannot_be_written_costs_the_oldest_and_counts():
     assert box.failed > 0
     assert box.queued + box.dropped == 50
     assert box.queued * 300 < 2000 + 5 * 400
+
+
+def test_memory_that_runs_out_while_reading_costs_no_frame(spool, monkeypatch):
+    box = Outbox(spool())
+    fill(box, 1, range(1, 31))
+    box.spill()
+    rng = random.Random(1)
+
+    def failing(function):
+        def sometimes(*args):
+            if rng.random() < 0.5:
+                raise MemoryError
+            return function(*args)
+
+        return sometimes
+
+    got, failed = [], 0
+    while box.queued:
+        with monkeypatch.context() as short:
+            short.setattr(Decoder, "feed", failing(Decoder.feed))
+            short.setattr("agent.communication.spool.pack", failing(pack))
+            try:
+                lines = box.due(0, True)
+            except MemoryError:
+                failed += 1
+                continue
+        got += names(lines)
+        box.ack([list(name) for name in names(lines)])
+    assert failed > 5
+    assert (got, box.dropped) == ([(1, seq) for seq in range(1, 31)], 0)
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -5,8 +5,6 @@ where the host is silent and it has grown or waited long, and on an orderly rest
 spool's cap costs, or a full ring where flash fails, is counted in `dropped`.
 """
 
-from .frames import pack
-
 WINDOW = 4
 REPEAT_MS = 3000
 BUDGET = 8192
@@ -134,11 +132,11 @@ class Outbox:
             found = self._spool.read()
             if found is None:
                 return None
-            obj, text, segment = found
+            obj, line, segment = found
             boot = obj.get("boot")
             seq = obj.get("seq")
             if isinstance(boot, int) and isinstance(seq, int):
-                return Entry(boot, seq, pack(text), segment, now_ms)
+                return Entry(boot, seq, line, segment, now_ms)
             self._spool.done(segment)
 
     def ack(self, pairs):

@@ -9,7 +9,7 @@ dropped, and its frames are counted.
 
 import os
 
-from .frames import FRAME, Decoder
+from .frames import FRAME, Decoder, pack
 
 DIRECTORY = "/spool"
 SEGMENT = 32768
@@ -138,18 +138,21 @@ class Spool:
         self._ready = []
 
     def read(self):
-        """The next frame as (object, JSON text, segment number), or None where all were read.
+        """The next frame as (object, line, segment number), or None where all were read.
 
-        The segment is deleted once done() was called for each of its frames.
+        The segment is deleted once done() was called for each of its frames. A MemoryError costs no
+        frame.
         """
         for segment in list(self._segments):
             if segment.exhausted:
                 continue
             if self._more(segment):
-                event = self._ready.pop(0)
+                event = self._ready[0]
+                found = event[1], pack(event[2]), segment.number
+                self._ready.pop(0)
                 segment.unread = max(0, segment.unread - 1)
                 segment.in_flight += 1
-                return event[1], event[2], segment.number
+                return found
             # Frames that were counted and do not come: unreadable flash.
             self.dropped += segment.unread
             segment.unread = 0
@@ -166,13 +169,18 @@ class Spool:
                 self._close()
                 self._file = open(self._path(segment), "rb")  # type: ignore[assignment]
                 self._reading = segment
+            file = self._file
             while not self._ready:
-                block = self._file.read(CHUNK)  # type: ignore[attr-defined]
+                at = file.tell()  # type: ignore[attr-defined]
+                try:
+                    block = file.read(CHUNK)  # type: ignore[attr-defined]
+                    events = self._decoder.feed(block)
+                except MemoryError:
+                    file.seek(at)  # type: ignore[attr-defined]
+                    raise
                 if not block:
                     return False
-                for event in self._decoder.feed(block):
-                    if event[0] == FRAME:
-                        self._ready.append(event)
+                self._ready = [event for event in events if event[0] == FRAME]
         except OSError:
             return False
         return True
