@@ -60,7 +60,7 @@ def _least(spans: list) -> int:
     return most
 
 
-def _greedy(spans: list):
+def _greedy(spans: list) -> tuple:
     """(size of the arena, (span, offset) of each) for spans placed in this order."""
     placed: list = []  # in order of offset
     end = 0

@@ -14,7 +14,15 @@ from .scaling import Scaling, biases, four_rows, reach_of, requantize
 from .windows import prepared, span
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run convolve _portable multiply_rows multiply_channels add_outside requantize").split()
+RUN = (
+    "run",
+    "convolve",
+    "_portable",
+    "multiply_rows",
+    "multiply_channels",
+    "add_outside",
+    "requantize",
+)
 
 # table DepthwiseConv2DOptions
 _PADDING = 0
