@@ -24,7 +24,14 @@ GROUPS: Groups = {
     # Loaded first, by main.py.
     "agent/health.py": ("agent/version.py", "agent/plain.py", "agent/clock.py"),
     # Needed to check models, before the loop's own code is loaded.
-    "agent/cognition/__init__.py": ("agent/cognition/[!b_]*.py",),
+    "agent/cognition/__init__.py": (
+        "agent/cognition/anomaly.py",
+        "agent/cognition/cooling.py",
+        "agent/cognition/explainer.py",
+        "agent/cognition/features.py",
+        "agent/cognition/mind.py",
+        "agent/cognition/shapley.py",
+    ),
     "agent/cognition/engine/__init__.py": (
         "agent/cognition/engine/errors.py",
         "agent/cognition/engine/float32.py",

@@ -34,13 +34,15 @@ CASES = {
 
                 def area(scale=SIZE):
                     LIMIT = 2
-                    return scale * b.SIZE * b.TWICE + b.BASE - LIMIT
+                    b.rate = b.rate + 1
+                    return b.rate * scale * b.SIZE * b.TWICE + b.BASE - LIMIT
             """,
             "p/b.py": """
                 SIZE = 4
                 TWICE = SIZE << 1
                 BASE = -1
                 changes = 0
+                rate = 0
                 BIG = 1 << 40
 
                 def change():

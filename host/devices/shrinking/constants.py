@@ -20,13 +20,15 @@ def inline(program: Program, fixed: set[str]) -> None:
     inlined: dict[str, set[str]] = defaultdict(set)  # module -> its variables of modules
     found = [(m, *program.attributes(m)) for m in program.modules.values()]
     attributes = [(module, node, symbol) for module, nodes, _ in found for node, symbol in nodes]
+    set_from_afar = {s for _, n, s in attributes if not isinstance(n.ctx, ast.Load)}
     whole = set().union(*(names for _, _, names in found))
     imported = _imported(program)
     done = -1
     while done != len(values):
         done = len(values)
         for module in program.modules.values():
-            values |= _assigned(module)
+            found_here = _assigned(module).items()
+            values |= {s: value for s, value in found_here if s not in set_from_afar}
             here = {key: values[s] for key, (_, s) in imported[module.name].items() if s in values}
             for use in module.uses:
                 if isinstance(use.node, ast.Name) and isinstance(use.node.ctx, ast.Load):
