@@ -166,13 +166,15 @@ channel_done\@:
     or a5, a5, a3           # 0xff00ff00
 record:
     l32i a3, a2, KIND
-    beqz a3, done
+    bnez a3, known
+    j done
+known:
     l32i a13, a2, X
     l32i a6, a2, Y
     bnei a3, LOOKUP, layer
     l32i a12, a2, WEIGHTS
     l32i a10, a2, DEPTH
-    nop.n
+    .loopalign
     loopnez a10, looked_up
     l8ui a11, a13, 0
     addi.n a13, a13, 1
@@ -189,9 +191,77 @@ layer:
     s32i a11, a1, 4
     s32i a13, a1, 8
     s32i a6, a1, 12
-
-# ---- widen the input
+    l32i a15, a2, WINDOW
+    beqz a15, batch
+    l32i a11, a15, TOP
+    s32i a11, a15, AT_TOP
+    l32i a11, a15, LEFT
+    s32i a11, a15, AT_LEFT
+    l32i a11, a15, OUT_W
+    s32i a11, a15, ROW_LEFT
 batch:
+    l32i a15, a2, WINDOW
+    beqz a15, gathered
+# ---- gather the window
+    l32i a14, a1, 8
+    l32i a3, a15, AT_TOP
+    l32i a4, a15, KERNEL_H
+window_row:
+    l32i a6, a15, AT_LEFT
+    l32i a7, a15, KERNEL_W
+window_pixel:
+    l32i a12, a15, CHANNELS
+    l32i a8, a15, IN_H
+    l32i a9, a15, IN_W
+    bgeu a3, a8, outside        # negative numbers count as large
+    bgeu a6, a9, outside
+    mull a8, a3, a9
+    l32i a9, a15, IN_CHANNELS
+    add a8, a8, a6
+    mull a8, a8, a9
+    l32i a9, a15, IMAGE
+    add a8, a8, a9
+    .loopalign
+    loopnez a12, window_copied
+    l8ui a10, a8, 0
+    addi.n a8, a8, 1
+    s8i a10, a14, 0
+    addi.n a14, a14, 1
+window_copied:
+    j window_next
+outside:
+    l32i a10, a2, ZERO_IN
+    .loopalign
+    loopnez a12, window_filled
+    s8i a10, a14, 0
+    addi.n a14, a14, 1
+window_filled:
+window_next:
+    l32i a9, a15, DILATION_W
+    add a6, a6, a9
+    addi a7, a7, -1
+    bnez a7, window_pixel
+    l32i a9, a15, DILATION_H
+    add a3, a3, a9
+    addi a4, a4, -1
+    bnez a4, window_row
+    l32i a6, a15, AT_LEFT
+    l32i a9, a15, STRIDE_W
+    l32i a7, a15, ROW_LEFT
+    add a6, a6, a9
+    addi a7, a7, -1
+    bnez a7, same_row
+    l32i a3, a15, AT_TOP
+    l32i a9, a15, STRIDE_H
+    l32i a7, a15, OUT_W
+    add a3, a3, a9
+    s32i a3, a15, AT_TOP
+    l32i a6, a15, LEFT
+same_row:
+    s32i a6, a15, AT_LEFT
+    s32i a7, a15, ROW_LEFT
+gathered:
+# ---- widen the input
     l32i a13, a1, 8
     l32i a12, a2, WIDE
     l32i a7, a2, TURNS
@@ -211,7 +281,7 @@ batch:
     s32i a10, a11, 28
     mov.n a14, a11
     srli a10, a6, 2
-    nop.n
+    .loopalign
     loopnez a10, widened
     l8ui a11, a13, 0
     l8ui a10, a13, 1
@@ -295,7 +365,7 @@ dense_row:
     srli a12, a3, 2
     slli a12, a12, 2
     l32i.n a10, a12, 0
-    nop.n
+    .loopalign
     loopnez a7, dense_dot
 .macro shifted next, last, offset
     l32i \next, a12, \offset

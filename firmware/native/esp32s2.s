@@ -43,7 +43,76 @@ layer:
     s32i a11, a1, 4
     s32i a13, a1, 8
     s32i a6, a1, 12
+    l32i a15, a2, WINDOW
+    beqz a15, batch
+    l32i a11, a15, TOP
+    s32i a11, a15, AT_TOP
+    l32i a11, a15, LEFT
+    s32i a11, a15, AT_LEFT
+    l32i a11, a15, OUT_W
+    s32i a11, a15, ROW_LEFT
 batch:
+    l32i a15, a2, WINDOW
+    beqz a15, gathered
+# ---- gather the window
+    l32i a14, a1, 8
+    l32i a3, a15, AT_TOP
+    l32i a4, a15, KERNEL_H
+window_row:
+    l32i a6, a15, AT_LEFT
+    l32i a7, a15, KERNEL_W
+window_pixel:
+    l32i a12, a15, CHANNELS
+    l32i a8, a15, IN_H
+    l32i a9, a15, IN_W
+    bgeu a3, a8, outside        # negative numbers count as large
+    bgeu a6, a9, outside
+    mull a8, a3, a9
+    l32i a9, a15, IN_CHANNELS
+    add a8, a8, a6
+    mull a8, a8, a9
+    l32i a9, a15, IMAGE
+    add a8, a8, a9
+window_copy:
+    l8ui a10, a8, 0
+    addi.n a8, a8, 1
+    s8i a10, a14, 0
+    addi.n a14, a14, 1
+    addi a12, a12, -1
+    bnez a12, window_copy
+    j window_next
+outside:
+    l32i a10, a2, ZERO_IN
+window_fill:
+    s8i a10, a14, 0
+    addi.n a14, a14, 1
+    addi a12, a12, -1
+    bnez a12, window_fill
+window_next:
+    l32i a9, a15, DILATION_W
+    add a6, a6, a9
+    addi a7, a7, -1
+    bnez a7, window_pixel
+    l32i a9, a15, DILATION_H
+    add a3, a3, a9
+    addi a4, a4, -1
+    bnez a4, window_row
+    l32i a6, a15, AT_LEFT
+    l32i a9, a15, STRIDE_W
+    l32i a7, a15, ROW_LEFT
+    add a6, a6, a9
+    addi a7, a7, -1
+    bnez a7, same_row
+    l32i a3, a15, AT_TOP
+    l32i a9, a15, STRIDE_H
+    l32i a7, a15, OUT_W
+    add a3, a3, a9
+    s32i a3, a15, AT_TOP
+    l32i a6, a15, LEFT
+same_row:
+    s32i a6, a15, AT_LEFT
+    s32i a7, a15, ROW_LEFT
+gathered:
     l32i a13, a1, 8
     l32i a4, a2, WIDE
     l32i a7, a2, DEPTH

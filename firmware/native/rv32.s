@@ -57,7 +57,76 @@ layer:
     srli s3, t6, 3
     slli s3, s3, 4
     add s3, s3, t5          # end of the last whole eight
+    lw t0, a0, WINDOW
+    beqz t0, batch
+    lw a1, t0, TOP
+    sw a1, t0, AT_TOP
+    lw a1, t0, LEFT
+    sw a1, t0, AT_LEFT
+    lw a1, t0, OUT_W
+    sw a1, t0, ROW_LEFT
 batch:
+    lw t0, a0, WINDOW
+    beqz t0, gathered
+# ---- gather the window
+    mv t1, s1
+    lw a1, t0, AT_TOP
+    lw a2, t0, KERNEL_H
+window_row:
+    lw a3, t0, AT_LEFT
+    lw a4, t0, KERNEL_W
+window_pixel:
+    lw a5, t0, CHANNELS
+    lw a6, t0, IN_H
+    lw a7, t0, IN_W
+    bgeu a1, a6, outside        # negative numbers count as large
+    bgeu a3, a7, outside
+    mul a6, a1, a7
+    lw a7, t0, IN_CHANNELS
+    add a6, a6, a3
+    mul a6, a6, a7
+    lw a7, t0, IMAGE
+    add a6, a6, a7
+window_copy:
+    lb a7, a6, 0
+    addi a6, a6, 1
+    sb a7, t1, 0
+    addi t1, t1, 1
+    addi a5, a5, -1
+    bnez a5, window_copy
+    j window_next
+outside:
+    lw a7, a0, ZERO_IN
+window_fill:
+    sb a7, t1, 0
+    addi t1, t1, 1
+    addi a5, a5, -1
+    bnez a5, window_fill
+window_next:
+    lw a7, t0, DILATION_W
+    add a3, a3, a7
+    addi a4, a4, -1
+    bnez a4, window_pixel
+    lw a7, t0, DILATION_H
+    add a1, a1, a7
+    addi a2, a2, -1
+    bnez a2, window_row
+    lw a3, t0, AT_LEFT
+    lw a7, t0, STRIDE_W
+    lw a4, t0, ROW_LEFT
+    add a3, a3, a7
+    addi a4, a4, -1
+    bnez a4, same_row
+    lw a1, t0, AT_TOP
+    lw a7, t0, STRIDE_H
+    lw a4, t0, OUT_W
+    add a1, a1, a7
+    sw a1, t0, AT_TOP
+    lw a3, t0, LEFT
+same_row:
+    sw a3, t0, AT_LEFT
+    sw a4, t0, ROW_LEFT
+gathered:
     mv a1, s1
     mv a2, t5
     mv a3, t6

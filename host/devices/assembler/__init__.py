@@ -4,8 +4,9 @@
 
 The text is much like that of GNU as: one instruction a line, `label:`, `# comment`,
 `.equ NAME, value`, `.macro name a, b` ... `\\a` ... `.endm`, `.rept n` ... `.endr`, `.func name`,
-`.balign n` (with zeros: only where nothing runs). `\\@` in a macro is a number that differs in
-every use. Operands are registers, labels and sums of numbers and names.
+`.balign n` (with zeros: only where nothing runs), `.loopalign` (before a loop: a NOP.N where that
+helps). `\\@` in a macro is a number that differs in every use. Operands are registers, labels and
+sums of numbers and names.
 """
 
 from __future__ import annotations
@@ -135,6 +136,12 @@ def _function(body: list[_Line], constants: dict[str, int], architecture: str) -
             padding = -position % int(rest)
             placed.append((position, line, Instruction(padding, lambda _: 0), []))
             position += padding
+            continue
+        if word == ".loopalign":
+            # See the loop instructions of xtensa.py; a NOP.N is two bytes.
+            if (position + 3) % 4 > 1:
+                placed.append((position, line, table["nop.n"], []))
+                position += 2
             continue
         instruction = table.get(word)
         if instruction is None:

@@ -12,14 +12,11 @@ from array import array
 
 import uctypes
 
-from ..ops.fully_connected import FullyConnected
-from ..ops.lookup import Lookup
-
 # What loaded models go on using of this module: see forget_loader().
 RUN = ()
 
 # firmware/native/plan.inc has the fields.
-_FORMAT = "<iIiIiIiIIiiiiiIiiii"
+_FORMAT = "<iIiIiIiIIiiiiiIiiiiI"
 _END = bytes(4)
 _LOOKUP = 1
 _DENSE = 2
@@ -65,12 +62,18 @@ class _Compiler:
 
     def add(self, kernel):
         """Appends an operator; False where the kernels do not compute it."""
-        if isinstance(kernel, FullyConnected):
-            if kernel.scaling.wide:
-                return False
-            self._dense(kernel)
-        elif isinstance(kernel, Lookup):
+        # By name, as a model without a convolution has no need of its module.
+        kind = type(kernel).__name__
+        if kind == "Lookup":
             self._lookup(kernel)
+        elif kind == "FullyConnected" and not kernel.scaling.wide:
+            batches = len(kernel.y) // kernel.units
+            x, y = self._address(kernel.x), self._address(kernel.y)
+            depth, units = kernel.depth, kernel.units
+            self._dense(kernel, kernel.limits, depth, 0, units, x, depth, y, units, batches, 0)
+        elif kind == "Convolution" and not kernel.scaling.wide and kernel.geometry[0][0] == 1:
+            for geometry in kernel.geometry:
+                self._convolution(kernel, geometry)
         else:
             return False
         return True
@@ -100,35 +103,70 @@ class _Compiler:
     def _lookup(self, kernel):
         x, y, table = [self._address(b) for b in (kernel._x, kernel._y, kernel._table)]
         count = len(kernel._y)
-        self._append(_LOOKUP, x, count, 0, 0, table, 0, 0, 0, 0, 0, 0, 0, 0, y, 0, 0, 0, 0)
+        self._append(_LOOKUP, x, count, 0, 0, table, 0, 0, 0, 0, 0, 0, 0, 0, y, 0, 0, 0, 0, 0)
 
-    def _dense(self, kernel):
+    def _convolution(self, kernel, geometry):
+        """One group of a convolution over a single image: each of its places is a batch."""
+        (
+            _, in_h, in_w, in_channels, out_h, out_w, channels, kernel_h, kernel_w,
+            stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w,
+            zero_in, zero_out, lowest, highest, depth, start, units, first,
+        ) = geometry  # fmt: skip
+        terms = kernel_h * kernel_w * depth
+        x = self._address(kernel.x) + start
+        y = self._address(kernel.y)
+        limits = (zero_in, zero_out, lowest, highest)
+        window = 0
+        step = in_channels
+        if terms != depth or (out_h, out_w) != (in_h, in_w):
+            window = self._address(
+                array(
+                    "i",
+                    (0, in_h, in_w, in_channels, kernel_h, kernel_w, depth, stride_h, stride_w)
+                    + (dilation_h, dilation_w, -pad_h, -pad_w, out_w, 0, 0, 0),
+                )
+            )
+            struct.pack_into("<I", self._kept[-1], 0, x)
+            x = self._address(bytearray(terms))
+            step = 0
+        self._dense(
+            kernel, limits, terms, first, units, x, step, y, channels, out_h * out_w, window
+        )
+
+    def _dense(self, kernel, limits, depth, first, units, x, x_step, y, y_step, batches, window):
+        """Rows first to first + units of the weights against each batch of the input."""
         data = self._data
-        units, depth = kernel.units, kernel.depth
         turns = (depth + _TURN - 1) // _TURN
         self._turns = max(self._turns, turns)
         end = uctypes.addressof(data) + len(data)
-        first = self._address(kernel.weights[0])
+        rows = self._address(kernel.weights[0]) + first * depth
         # Rows past this one would be read beyond the file: they are copied, with room behind them.
-        inside = max(0, min(units, (end - first - _TURN * turns - _SLACK) // depth + 1))
-        self._rows(kernel, first, 0, inside, turns)
-        if inside < units:
-            copy = bytearray((units - inside) * depth + _TURN * turns + _SLACK)
-            start = first - uctypes.addressof(data) + inside * depth
-            copy[: (units - inside) * depth] = data[start : start + (units - inside) * depth]
-            self._rows(kernel, self._address(copy), inside, units - inside, turns)
+        inside = max(0, min(units, (end - rows - _TURN * turns - _SLACK) // depth + 1))
+        rest = units - inside
+        parts = [(rows, first, inside)]
+        if rest:
+            copy = bytearray(rest * depth + _TURN * turns + _SLACK)
+            start = rows - uctypes.addressof(data) + inside * depth
+            copy[: rest * depth] = data[start : start + rest * depth]
+            parts.append((self._address(copy), first + inside, rest))
+        for weights, unit, count in parts:
+            if count:
+                kind, scales, step = self._scaled(kernel, limits[0], depth, weights, unit, count)
+                self._append(
+                    kind, x, depth, 0, turns, weights, count,
+                    uctypes.addressof(kernel.bias) + 4 * unit, scales, step,
+                    limits[0], limits[1], limits[2], limits[3],
+                    y + unit, y_step, x_step, batches, depth - _TURN * turns, window,
+                )  # fmt: skip
+        self._kept.append(kernel.bias)
 
-    def _rows(self, kernel, weights, first, count, turns):
-        """A record for `count` units from `first` on."""
-        if not count:
-            return
-        units, depth, scaling = kernel.units, kernel.depth, kernel.scaling
-        zero_in, zero_out, lowest, highest = kernel.limits
+    def _scaled(self, kernel, zero_in, depth, weights, first, count):
+        """(kind of record, address of its scales, step from one to the next)."""
+        scaling = kernel.scaling
         per_channel = len(scaling.shift) > 1
-        channels = range(first, first + count) if per_channel else range(1)
-        scales = array("i")
         kind = _NARROW_CHANNEL if per_channel else _NARROW
-        for channel in channels:
+        scales = array("i")
+        for channel in range(first, first + count) if per_channel else range(1):
             scales.append(scaling.high[channel] << 16 | scaling.low[channel])
             scales.append(-1 - scaling.shift[channel])
             if scaling.shift[channel] >= 0:
@@ -137,27 +175,7 @@ class _Compiler:
         reach = max(zero_in + 128, 127 - zero_in)
         if largest + depth * 128 * reach >= _NARROW_LIMIT or (weights | depth) & 3:
             kind = _DENSE
-        self._append(
-            kind,
-            self._address(kernel.x),
-            depth,
-            0,
-            turns,
-            weights,
-            count,
-            self._address(kernel.bias) + 4 * first,
-            self._address(scales),
-            8 if per_channel else 0,
-            zero_in,
-            zero_out,
-            lowest,
-            highest,
-            self._address(kernel.y) + first,
-            units,
-            depth,
-            len(kernel.y) // units,
-            depth - _TURN * turns,
-        )
+        return kind, self._address(scales), 8 if per_channel else 0
 
 
 def compiler(call):
