@@ -14,7 +14,8 @@ class Explainer:
 
     def __init__(self):
         self._row = array("b", bytes(MAX_FEATURES))  # whose worth is wanted next
-        self._subject = self._steps = None
+        self._subject: object = None
+        self._steps: object = None
 
     @property
     def busy(self) -> bool:
@@ -24,7 +25,7 @@ class Explainer:
         """Starts on `row` (int8 features) of a Cooling or Anomaly."""
         bundle = subject.bundle
         self._steps = Shapley(len(bundle.names), bundle.baseline).steps(row, self._row)
-        next(self._steps)
+        next(self._steps)  # type: ignore[call-overload]
         self._subject = subject
 
     def stop(self) -> None:

@@ -37,7 +37,7 @@ def restart(raised):
     return "Restart over because the program has run well for a minute"
 
 
-KINDS = {
+KINDS: dict = {
     "anomaly": anomaly,
     "sensor": sensor,
     "overtemp": overtemp,
