@@ -63,9 +63,7 @@ def _floats(model, index):
         return array("f", view)
     scale = model._scales[1][index]
     zero_point = model.output_zero_point[index]
-    return array(
-        "f", [struct.unpack("<f", float_bytes(v - zero_point, scale))[0] for v in view]
-    )
+    return array("f", [struct.unpack("<f", float_bytes(v - zero_point, scale))[0] for v in view])
 
 
 def _int8_buffer(value):
