@@ -64,10 +64,10 @@ def kernels() -> dict:
     return {int(line.split()[0]): _entry(line) for line in _TABLE.strip().split("\n")}
 
 
-def find(code: int):
-    """An operator's entry in kernels(), or None."""
+def find(code: int) -> tuple:
+    """An operator's entry in kernels(), or ()."""
     start = _TABLE.find("\n%d " % code) + 1
-    return _entry(_TABLE[start : _TABLE.find("\n", start)]) if start else None
+    return _entry(_TABLE[start : _TABLE.find("\n", start)]) if start else ()
 
 
 def _entry(line):
@@ -95,7 +95,7 @@ def check(operators):
     """Refuses the first operator whose code or version has no kernel."""
     for op in operators:
         entry = find(op.code)
-        if entry is None or not entry[1] <= op.version <= entry[2]:
+        if not entry or not entry[1] <= op.version <= entry[2]:
             from ..errors import UnsupportedError
 
             raise UnsupportedError(
@@ -134,7 +134,7 @@ class Context:
     def want_scratch(self, items: int) -> None:
         self.scratch_items = max(self.scratch_items, items)
 
-    def want_window(self, kernel, items: int) -> None:
+    def want_window(self, kernel: object, items: int) -> None:
         """Sets kernel.window to `items` int16 when all kernels are prepared; all share them."""
         self._windows.append((kernel, items))
 
