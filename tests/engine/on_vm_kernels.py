@@ -1,0 +1,191 @@
+# ruff: noqa: RUF005, UP028, UP031
+"""Runs on the VM. "viper N": N random layers against the portable kernels. "plans N": prints native
+plans of N dense layers and some others. "model FILE": of every operator of a model that has one.
+
+A plan is printed with all the memory it refers to, so that the kernels' instructions can be run on
+it elsewhere: `layer NAME MACS`, `memory ADDRESS HEX` (the plan's object among them; `file` for
+memory that later layers share), `call ADDRESS`, `wanted ADDRESS HEX` with the portable result.
+"""
+
+import random
+import struct
+import sys
+from array import array
+
+import uctypes
+
+from agent.cognition.engine import Model, kernels
+from agent.cognition.engine.kernels import check, native, viper
+from agent.cognition.engine.ops import Context, conv
+from agent.cognition.engine.ops.lookup import Lookup
+from agent.cognition.engine.ops.scaling import Scaling, four_rows
+
+
+def dense(i):
+    """A random layer; every fourth with small numbers and multipliers about 1."""
+    units = random.choice((1, 2, 3, 4, 5, 9, 16))
+    depth = random.choice((1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 17, 31, 32, 33, 48, 64, 100, 300))
+    rows = random.choice((1, 1, 2, 3))
+    small = i % 4 == 3
+    shift = random.choice((-1, 0, 1, 2) if small else (-8, -9, -10, -11))
+    mask = 3 if small else 255
+    bits = 4 if small else random.choice((8, 13, 24 if shift < -9 else 13))
+    needed = units * depth + rows * depth + units + 16
+    file = check._File(needed + random.randrange(8), i + 1, mask)
+    made = check.layer(file, units, depth, rows, random.choice((False, True)), shift, bits, mask)
+    return made, file
+
+
+def convolution(i):
+    groups = random.choice((1, 1, 1, 2))
+    channels = groups * random.choice((1, 2, 3, 4))
+    units = random.choice((1, 2, 3, 5))
+    kernel = random.randrange(1, 4), random.randrange(1, 4)
+    dilation = random.choice((1, 1, 2)), random.choice((1, 2))
+    size = [(kernel[d] - 1) * dilation[d] + 1 + random.randrange(4) for d in (0, 1)]
+    stride = random.choice((1, 1, 2)), random.choice((1, 2))
+    pad = random.randrange(kernel[0]), random.randrange(kernel[1])
+    out = [
+        (size[d] + 2 * pad[d] - (kernel[d] - 1) * dilation[d] - 1) // stride[d] + 1 for d in (0, 1)
+    ]
+    depth = channels // groups
+    terms = kernel[0] * kernel[1] * depth
+    weights = terms * units * groups
+    file = check._File(weights + random.randrange(8), i + 1, 255)
+    made = object.__new__(conv.Convolution)
+    made.bias = array("i", [random.getrandbits(12) - 2048 for _ in range(units * groups)])
+    scales = units * groups if random.choice((False, True)) else 1
+    multipliers = [((1 << 30) + random.getrandbits(29), -8 - c % 2) for c in range(scales)]
+    zero_in = random.getrandbits(8) - 128
+    made.scaling = Scaling(multipliers, made.bias, units * groups, terms, 255)
+    made.geometry = [
+        array(
+            "i",
+            [1, size[0], size[1], channels, out[0], out[1], units * groups]
+            + list(kernel + stride + dilation + pad)
+            + [zero_in, random.getrandbits(6) - 32, -120, 119]
+            + [depth, g * depth, units, g * units],
+        )
+        for g in range(groups)
+    ]
+    count = size[0] * size[1] * channels
+    made.x = memoryview(array("b", [random.getrandbits(8) - 128 for _ in range(count)]))
+    made.y = memoryview(array("b", bytes(out[0] * out[1] * units * groups)))
+    made.weights = four_rows(file.data, len(file.data) - weights, weights, terms)
+    made.units = units
+    made._context = Context(file)
+    made._context.want_window(made, terms)
+    made._context.want_scratch(units)
+    made._context.finish()
+    return made, file
+
+
+def lookup(i):
+    made = object.__new__(Lookup)
+    made._x = memoryview(array("b", [random.getrandbits(8) - 128 for _ in range(i + 1)]))
+    made._y = memoryview(array("b", bytes(i + 1)))
+    made._table = array("b", [random.getrandbits(8) - 128 for _ in range(256)])
+    return made, check._File(8, 1, 255)
+
+
+def cases(count):
+    for i in range(count):
+        yield "dense%d" % i, dense(i)
+    for i in range(count // 3):
+        yield "convolution%d" % i, convolution(i)
+    for i in range(5):
+        yield "lookup%d" % i, lookup(i)
+
+
+def show(address, content, kind="memory"):
+    print(kind, address, bytes(content).hex())
+
+
+def walk(kept):
+    for each in kept:
+        if isinstance(each, (list, tuple)):
+            for inner in walk(each):
+                yield inner
+        elif isinstance(each, (array, bytearray, memoryview)):
+            yield each
+
+
+def print_plan(name, made, data):
+    """Prints the plan of one operator, if it has one; runs the operator, portably."""
+    plans = []
+
+    class Shown(native.Plan):
+        def run(self):
+            plans.append(self)
+
+    runs = native.compiler(Shown.run)([made], data)
+    if len(runs) == 1:
+        runs[0]()
+    if not plans:
+        made.run()
+        return
+    print("layer", name, macs(made))
+    plan = plans[0]
+    shown = set()
+    for buffer in list(walk(plan.kept)) + [plan]:
+        address = uctypes.addressof(buffer)
+        if address not in shown:
+            shown.add(address)
+            show(address, buffer)
+    inner = struct.unpack("<I", uctypes.bytes_at(id(plan) + 16, 4))[0]
+    show(id(plan), uctypes.bytes_at(id(plan), 20))
+    show(inner, uctypes.bytes_at(inner, 16))
+    print("call", id(plan))
+    made.run()
+    y = made._y if type(made) is Lookup else made.y
+    print("wanted", uctypes.addressof(y), bytes(y).hex())
+
+
+def macs(made):
+    if type(made) is Lookup:
+        return len(made._y)
+    if type(made) is conv.Convolution:
+        terms = made.geometry[0][7] * made.geometry[0][8] * made.geometry[0][19]
+        return len(made.y) * terms
+    return len(made.y) * made.depth
+
+
+def print_model(path):
+    """As the engine loads it, with random input."""
+
+    def program(prepared, data):
+        def run():
+            show(uctypes.addressof(data), data, "file")
+            for kernel in prepared:
+                print_plan(type(kernel).__name__, kernel, data)
+
+        return [run]
+
+    kernels.program = program
+    model = Model(path)
+    for view in model.inputs:
+        for i in range(len(view)):
+            view[i] = random.getrandbits(8) - 128
+    model.invoke()
+
+
+def main():
+    random.seed(7)
+    if sys.argv[1] == "model":
+        print_model(sys.argv[2])
+        return
+    for name, (made, file) in cases(int(sys.argv[2])):
+        if sys.argv[1] == "plans":
+            show(uctypes.addressof(file.data), file.data, "file")
+            print_plan(name, made, file.data)
+        elif name.startswith("dense"):
+            made.run()
+            result = bytes(made.y)
+            for i in range(len(made.y)):
+                made.y[i] = 0
+            for run in viper.program([made], file.data):
+                run()
+            print(name, bytes(made.y) == result, len(set(result)))
+
+
+main()

@@ -1,0 +1,250 @@
+"""Kernel sets: the native code run instruction by instruction, viper on the VM, which is chosen."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.cognition.engine import Model, kernels
+from agent.cognition.engine.kernels import check, choice, portable
+from benchmarks import assembled
+from benchmarks import chip as emulated
+from host.devices import build
+from host.devices.assembler import AssemblyError, assemble, listing
+from host.devices.assembler.machine import Fault, Machine
+from host.devices.mpy import callable_asm, compile_source
+from tests.engine.conftest import model_path
+
+SCRIPT = Path(__file__).with_name("on_vm_kernels.py")
+LAYERS = 210
+
+# mpy-cross's number of an architecture, as sys.implementation._mpy carries it.
+XTENSAWIN, RV32IMC, X86 = 10 << 10, 11 << 10, 1 << 10
+
+
+def source(name: str) -> str:
+    return (build.NATIVE / "plan.inc").read_text() + (build.NATIVE / f"{name}.s").read_text()
+
+
+@pytest.mark.parametrize(
+    ("machine", "chip"),
+    [
+        ("Generic ESP32 module with ESP32", "ESP32"),
+        ("TinyPICO with ESP32-PICO-D4", "ESP32"),
+        ("Board with ESP32-D0WDQ6", "ESP32"),
+        ("Generic ESP32S3 module with Octal-SPIRAM with ESP32S3", "ESP32S3"),
+        ("LOLIN_S2_MINI with ESP32-S2FN4R2", "ESP32S2"),
+        ("ESP32C3 module with ESP32C3", "ESP32C3"),
+        ("Board with ESP32-C6", "ESP32C6"),
+        ("Board with ESP32H2", ""),
+        ("Board with ESP32P4", ""),
+        ("Raspberry Pi Pico with RP2040", ""),
+        ("minimal with unknown-cpu", ""),
+        ("ESP32", ""),
+        ("", ""),
+    ],
+)
+def test_chip(machine, chip):
+    assert choice.chip_of(machine) == chip
+
+
+@pytest.mark.parametrize(
+    ("platform", "machine", "mpy", "sets"),
+    [
+        ("esp32", "x with ESP32", XTENSAWIN, ["esp32", "viper", "portable"]),
+        ("esp32", "x with ESP32S3", XTENSAWIN, ["esp32", "viper", "portable"]),
+        ("esp32", "x with ESP32-S2", XTENSAWIN, ["esp32s2", "viper", "portable"]),
+        ("esp32", "x with ESP32C6", RV32IMC, ["rv32", "viper", "portable"]),
+        ("esp32", "x with ESP32P4", RV32IMC, ["viper", "portable"]),
+        # A name that does not go with the architecture is not believed.
+        ("esp32", "x with ESP32C3", XTENSAWIN, ["viper", "portable"]),
+        ("esp32", "x with ESP32", 0, ["portable"]),
+        ("linux", "x with ESP32", XTENSAWIN, ["viper", "portable"]),
+        ("linux", "", X86, ["viper", "portable"]),
+        ("linux", "", 0, ["portable"]),
+    ],
+)
+def test_candidates(platform, machine, mpy, sets):
+    assert choice.candidates(platform, machine, mpy) == sets
+
+
+def test_portable_here():
+    assert kernels.NAME == "portable"
+    assert kernels.select(["esp32", "viper", "no such set"]) == "portable"
+    assert Model(str(model_path("hello_world"))).kernels == "portable"
+
+
+@pytest.mark.parametrize("wrong", range(4))
+def test_self_check_notices(wrong):
+    """One unit off in a layer, a layer not run, input order, a broken activation."""
+
+    def program(prepared, data):
+        def run():
+            for kernel in prepared:
+                if wrong == 1:
+                    continue
+                if wrong == 2:
+                    kernel.x[0] ^= 1
+                kernel.run()
+                if wrong == 0:
+                    kernel.y[-1] ^= 1
+                if wrong == 3:
+                    kernel.y[0] = 127
+
+        return [run]
+
+    assert check.proved(portable.program)
+    assert not check.proved(program)
+
+
+@pytest.mark.vm
+def test_viper_on_the_vm(run_on_vm):
+    lines = [line.split() for line in run_on_vm(SCRIPT, "viper", LAYERS)]
+    assert len(lines) == LAYERS
+    assert [name for name, equal, _ in lines if equal != "True"] == []
+    assert sum(int(values) for _, _, values in lines) > 3 * LAYERS
+
+
+@pytest.fixture(scope="module")
+def plans(run_on_vm) -> list[str]:
+    return run_on_vm(SCRIPT, "plans", LAYERS)
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("name", ["esp32", "esp32s2", "rv32"])
+def test_native_code_on_plans_of_the_vm(plans, name):
+    """Plans made on a 32-bit VM, run on nothing but the memory they may touch."""
+    layers = list(assembled.ran(plans, name))
+    assert [layer.name for layer in layers if not layer.equal] == []
+    assert sum(layer.name.startswith("dense") for layer in layers) > 0.9 * LAYERS
+    assert sum(layer.name.startswith("convolution") for layer in layers) == LAYERS // 3
+
+
+# Instructions per multiply-accumulate of all layers of a kind; the calls from Python come on top.
+@pytest.mark.vm
+@pytest.mark.parametrize(
+    ("model", "name", "kind", "most"),
+    [
+        ("hello_world", "esp32", "FullyConnected", 11),
+        ("ad01", "esp32", "FullyConnected", 2.6),
+        ("ad01", "rv32", "FullyConnected", 5),
+        ("kws_ref_model", "esp32", "Convolution", 4),
+    ],
+)
+def test_instructions(run_on_vm, model, name, kind, most):
+    lines = run_on_vm(SCRIPT, "model", model_path(model))
+    layers = [layer for layer in assembled.ran(lines, name) if layer.name == kind]
+    assert [layer for layer in layers if not layer.equal] == []
+    assert sum(layer.instructions for layer in layers) / sum(layer.macs for layer in layers) < most
+
+
+def test_machine_faults_outside_its_memory():
+    text = ".func f\n    l32i a2, a5, 0\n    l32i a2, a2, 0\n"
+    machine = Machine(listing(text, "xtensa")["f"], "xtensa")
+    machine.memory.add(0x1000, bytes(6))
+    machine.run([0x1000])
+    for address in (0x1004, 0x2000, 0x1001):
+        with pytest.raises(Fault):
+            Machine(listing(text, "xtensa")["f"], "xtensa").run([address])
+
+
+# As llvm-mc 22 encodes them (--arch=xtensa --mattr=+mac16,+loop,+density; --arch=riscv32).
+ENCODED = {
+    "xtensa": {
+        "slli a5, a5, 8": "805511",
+        "srai a11, a11, 7": "b0b721",
+        "extui a12, a11, 31, 1": "b0cf05",
+        "mulsh a11, a11, a9": "90bbb2",
+        "src a9, a10, a9": "909a81",
+        "ssai 30": "104e40",
+        "movi a2, -1": "22afff",
+        "addi.n a6, a6, 1": "1b66",
+        "wsr.acchi a11": "b01113",
+        "ldinc m0, a13": "040d80",
+        "mula.da.ll.ldinc m1, a13, m0, a12": "c41d48",
+        "mula.da.hh m1, a11": "b4406b",
+        "bbsi a12, 31, 9": "f7fcfc",
+    },
+    "rv32": {
+        "lb a5, a1, -3": "8387d5ff",
+        "sw s3, sp, 12": "23263101",
+        "mulhsu a7, a4, a5": "b328f702",
+        "srai a4, a4, 31": "1357f741",
+        "xori a7, a6, -1": "9348f8ff",
+        "bne a2, s3, 0": "63103601",
+        "j 0": "6f000000",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "line", "code"),
+    [(a, line, code) for a, lines in ENCODED.items() for line, code in lines.items()],
+)
+def test_encodings(architecture, line, code):
+    assert assemble(f".func f\n{line}\n", architecture)["f"].hex() == code
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("nop\n", "before the first .func"),
+        (".func f\nfrobnicate a1\n", "line 2: no instruction 'frobnicate'"),
+        (".func f\nmovi a1, 4000\n", "does not fit 12 bits"),
+        (".func f\nl32i a1, a2, 3\n", "not a multiple of 4"),
+        (".func f\nj nowhere\n", "unknown name 'nowhere'"),
+        (".func f\nx:\nx:\n", "defined twice"),
+        (".macro m a\nnop\n", ".macro without .endm"),
+        (".macro m a\nnop\n.endm\n.func f\nm 1, 2\n", "m takes 1 operands"),
+        (".func f\nnop.n\nloopnez a3, e\nnop\ne:\n", "straddles a word"),
+    ],
+)
+def test_assembly_errors(text, reason):
+    with pytest.raises(AssemblyError, match=reason.replace(".", r"\.")):
+        assemble(text, "xtensa")
+
+
+@pytest.mark.parametrize("chip", sorted(build.CHIPS))
+def test_native_modules_can_be_called(chip):
+    """Each holds its code, and no raw code of kind 5 is left, which stock images do not know."""
+    spec = build.CHIPS[chip]
+    mpy = build.native_module(spec.kernels, spec.march, spec.assembler)
+    assert assemble(source(spec.kernels), spec.assembler)["run"] in mpy
+    assert len(mpy) < 2400
+    # Relabelled once more nothing changes: what is left is viper.
+    assert callable_asm(mpy) == mpy
+
+
+def test_relabelling_keeps_everything_else():
+    text = "X = ('a', 7, b'q')\ndef g(a):\n    return [a, 1.5, 'long string']\n"
+    plain = compile_source(text, "x.py", "xtensawin")
+    assert callable_asm(plain) == plain
+
+
+@pytest.mark.slow
+def test_board_files():
+    files = build.board_files("esp32")
+    engine = {name: data for name, data in files.items() if name.startswith(build.KERNELS[:22])}
+    assert f"{build.KERNELS}/native_esp32.mpy" in engine
+    assert f"{build.KERNELS}/viper.mpy" in engine
+    assert files["main.py"]
+    assert all(name.endswith(".mpy") for name in files if name not in ("boot.py", "main.py"))
+    assert not any(name.startswith(("native", "simulated")) for name in files)
+
+
+ON_CHIP = """
+from agent.cognition.engine import kernels
+from agent.cognition.engine.kernels import check, native
+import agent.cognition.engine.kernels.native_%s as code
+print(kernels.NAME, check.proved(native.compiler(code.run)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("chip", ["esp32", "esp32c3"])
+def test_on_an_emulated_chip(chip):
+    if not emulated.available():
+        pytest.skip(f"{emulated.VARIABLE} names no emulator of the chips")
+    name = build.CHIPS[chip].kernels
+    answer = emulated.run(chip, emulated.engine_files(chip), ON_CHIP % name, [])
+    assert answer.output.split() == [name, "True"]
