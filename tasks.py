@@ -71,8 +71,11 @@ def doctor(_):
     _python("host.doctor")
 
 
-@task(help={"change": "e.g. 'on fan_stuck esp32-2', 'off fan_stuck', 'reset esp32-1', 'list'"})
-def fault(_, change="list"):
+@task(
+    positional=["change"],
+    help={"change": "e.g. 'on fan_stuck esp32-2', 'off fan_stuck', 'reset esp32-1', 'list'"},
+)
+def fault(_, change):
     """Switch faults, resets and cables of a running demo."""
     _python("host.simulation.control", *change.split())
 
@@ -138,7 +141,6 @@ def train(_, out="run-state/bundles", seed=1, role="both"):
 
 
 @task(
-    positional=["records"],
     help={"records": "the bridge's store, or a file of JSON lines", "out": "folder for the page"},
 )
 def report(_, records=".cache/demo/store.db", out="run-state/report"):

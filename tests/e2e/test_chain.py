@@ -146,6 +146,11 @@ def test_relay_keeps_its_minimum_times(ran: dict[str, Any]) -> None:
         assert switched_ms is not None, f"{name} never switched"
 
 
+def test_fans_that_obey_raise_no_alarm(ran: dict[str, Any]) -> None:
+    raised = {(r["dev"], r["kind"], r["why"]) for r in ran["chain"].records("alarm") if r["on"]}
+    assert {kind for _, kind, _ in raised} <= {"anomaly"}, raised
+
+
 def test_explanations_are_what_the_model_says(ran: dict[str, Any]) -> None:
     bundle = load_bundle(BUNDLES / "cooling")
     explained = [record for record in ran["chain"].records() if record["phi"]]

@@ -3,7 +3,7 @@
 import pytest
 
 from agent.clock import Uptime, WallClock
-from agent.decision.alarms import Alarm, fan_fault
+from agent.decision.alarms import Alarm, Alarms, fan_fault
 from agent.health import BootState
 
 
@@ -108,3 +108,21 @@ def test_an_alarm_needs_patience_both_ways():
 def test_fan_faults(on, rpm, fault):
     assert fault in fan_fault(on, rpm)
     assert bool(fan_fault(on, rpm)) == bool(fault)
+
+
+@pytest.mark.parametrize(
+    ("rpm_after_s", "alarmed"),
+    [
+        (lambda s: 3000 * 0.75**s, False),  # coasts: below 200 rpm after ten seconds
+        (lambda s: max(150, 3000 - 150 * s), False),  # slowly: below after nineteen
+        (lambda s: 3000, True),  # does not obey
+    ],
+)
+def test_a_fan_may_coast_before_it_is_said_not_to_obey(rpm_after_s, alarmed):
+    told = []
+    alarms = Alarms(lambda *what: told.append(what), [], 1000, 5, False)
+    for second in range(20):
+        alarms.judge(40000, 55000, 1, 3000, second * 1000)
+    for second in range(1, 40):
+        alarms.judge(40000, 55000, 0, int(rpm_after_s(second)), (19 + second) * 1000)
+    assert [what[0] for what in told] == (["fan"] if alarmed else [])

@@ -38,6 +38,8 @@ class Alarm:
 
 FAN_STILL_RPM = 200
 FAN_PATIENCE_S = 8
+# A fan that has lost its power coasts; only then can it be said not to obey.
+FAN_COAST_S = 15
 
 
 def fan_fault(fan_on, rpm):
@@ -73,6 +75,7 @@ class Alarms:
         self._overtemp = Alarm(OVERTEMP, "", 1)
         hold = FAN_PATIENCE_S * 1000 // period_ms + 1
         self._fan = Alarm(FAN, "", hold, max(1, FAN_CLEAR_S * 1000 // period_ms))
+        self._fan_on_ms = 0
         self._restart = Alarm(RESTART, "", 1)
         self._restarted = restarted
 
@@ -97,8 +100,11 @@ class Alarms:
                 self._say(one, bad_s, (channel.name, channel.reason), channel.name)
         if case_mc is not None and self._overtemp.judge(case_mc >= trip_mc):
             self._say(self._overtemp, case_mc, (case_mc, trip_mc))
+        if fan_on:
+            self._fan_on_ms = now_ms
         if rpm is not None:
-            fault = fan_fault(fan_on, rpm)
+            coasting = not fan_on and now_ms - self._fan_on_ms < FAN_COAST_S * 1000
+            fault = "" if coasting else fan_fault(fan_on, rpm)
             if self._fan.judge(fault):
                 self._say(self._fan, rpm, (fault,))
         if self._restarted and self._restart.judge(now_ms < RESTART_CLEAR_MS):
