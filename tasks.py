@@ -122,6 +122,12 @@ def check_model(_, file, board="", json=False):
     _python("host.check_model", file, *_options(board=board, json=json))
 
 
+@task(iterable=["chip"], help={"chip": "e.g. esp32, esp32c3; may be repeated (default: all)"})
+def build(_, chip=()):
+    """Compile the engine for chips, native kernels included."""
+    _python("host.devices.build", *chip)
+
+
 @task
 def bench(_):
     """The engine beside TFLite-Micro on this machine, as ratios."""

@@ -5,7 +5,40 @@ from pathlib import Path
 
 import pytest
 
-EXPECTED_SKIPS = Path(__file__).with_name("expected_skips.txt")
+HERE = Path(__file__).parent
+EXPECTED_SKIPS = HERE / "expected_skips.txt"
+
+# Left out of `./run check`: gates over hundreds of random models, and what waits for real time,
+# brokers, browsers or a training.
+SLOW_FILES = {
+    "bridge/test_bridge_links.py",
+    "bridge/test_bridge_mqtt.py",
+    "bridge/test_bridge_store.py",
+    "bridge/test_bridge_web.py",
+    "bridge/test_monitor.py",
+    "engine/test_arena.py",
+    "engine/test_conv.py",
+    "engine/test_elementwise.py",
+    "engine/test_fuzz.py",
+    "engine/test_golden.py",
+    "engine/test_kernels.py",
+    "engine/test_lstm.py",
+    "engine/test_pooling.py",
+    "engine/test_random_models.py",
+    "engine/test_reduce.py",
+    "engine/test_shapes.py",
+    "firmware/test_firmware_memory.py",
+    "firmware/test_firmware_on_vm.py",
+    "simulation/test_simulated_mpremote.py",
+    "training/test_quality.py",
+    "training/test_train.py",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if str(item.path.relative_to(HERE)) in SLOW_FILES:
+            item.add_marker(pytest.mark.slow)
 
 
 def _expected(reason: str) -> bool:

@@ -11,6 +11,8 @@ import pytest
 
 from tests.bridge.conftest import eventually
 
+pytestmark = [pytest.mark.e2e, pytest.mark.vm]
+
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = [sys.executable, "-m", "host.simulation.demo", "--no-train", "--http=127.0.0.1:0"]
 
@@ -57,8 +59,6 @@ def read_until(process: subprocess.Popen[str], word: str, timeout_s: float = 60)
     raise AssertionError(f"{word!r} never came:\n{text}")
 
 
-@pytest.mark.e2e
-@pytest.mark.vm
 def test_demo_ends_by_itself_and_says_why(demo_folder: Path) -> None:
     done = subprocess.run(
         [*DEMO, "--seconds=12", "--speed=20", "--fault=fan_stuck@90:esp32-2"],
@@ -75,8 +75,6 @@ def test_demo_ends_by_itself_and_says_why(demo_folder: Path) -> None:
     assert descendants_named(demo_folder) == []
 
 
-@pytest.mark.e2e
-@pytest.mark.vm
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_demo_leaves_no_process_behind(demo_folder: Path, how: signal.Signals) -> None:
     process = start("--speed=10")
@@ -91,8 +89,6 @@ def test_demo_leaves_no_process_behind(demo_folder: Path, how: signal.Signals) -
     eventually(lambda: not descendants_named(demo_folder), 5, "all processes end")
 
 
-@pytest.mark.e2e
-@pytest.mark.vm
 def test_demo_starts_a_killed_bridge_again(demo_folder: Path) -> None:
     process = start("--speed=10")
     try:
@@ -112,7 +108,6 @@ def test_demo_starts_a_killed_bridge_again(demo_folder: Path) -> None:
         process.wait(timeout=15)
 
 
-@pytest.mark.vm
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -136,7 +131,6 @@ def test_wrong_input_ends_in_one_message(
     assert descendants_named(demo_folder) == []
 
 
-@pytest.mark.vm
 def test_port_in_use_is_named(demo_folder: Path) -> None:
     import socket
 
