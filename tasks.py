@@ -51,14 +51,14 @@ def _options(**values: object) -> list[str]:
         "http": "address of the live page (default: a free port on 127.0.0.1)",
     },
 )
-def demo(_, seconds="", train=True, replay="", speed="", fault=(), broker="", http=""):
+def demo(_, seconds="", train=True, replay="", speed="", fault=None, broker="", http=""):
     """Watch three simulated boards keep three machines cool."""
     words = _options(
         seconds=seconds,
         no_train=not train,
         replay=replay,
         speed=speed,
-        fault=list(fault),
+        fault=fault,
         broker=broker,
         http=http,
     )
@@ -91,11 +91,11 @@ def fault(_, change):
         "http": "address of the live page (default 127.0.0.1:8080)",
     },
 )
-def bridge(_, config="", port=(), store="", broker="", embedded_broker=False, http=""):
+def bridge(_, config="", port=None, store="", broker="", embedded_broker=False, http=""):
     """Relay boards to a store, MQTT and a live page."""
     words = _options(
         config=config,
-        port=list(port),
+        port=port,
         store=store,
         broker=broker,
         embedded_broker=embedded_broker,
@@ -123,9 +123,9 @@ def check_model(_, file, board="", json=False):
 
 
 @task(iterable=["chip"], help={"chip": "e.g. esp32, esp32c3; may be repeated (default: all)"})
-def build(_, chip=()):
+def build(_, chip=None):
     """Compile the engine for chips, native kernels included."""
-    _python("host.devices.build", *chip)
+    _python("host.devices.build", *(chip or []))
 
 
 @task

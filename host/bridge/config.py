@@ -134,7 +134,8 @@ def _ports(table: Table, flag: list[str] | None, problems: list[str]) -> tuple[s
             continue  # may be plugged in later: the link waits for it
         if not stat.S_ISCHR(mode):
             problems.append(
-                f"serial port {port} is not a serial device; see `./run boards` for those"
+                f"serial port {port} is not a serial device; "
+                "on Linux those are called /dev/ttyUSB0, /dev/ttyACM0 and the like"
             )
         elif not os.access(port, os.R_OK | os.W_OK):
             problems.append(

@@ -147,3 +147,22 @@ def test_port_in_use_is_named(demo_folder: Path) -> None:
     assert str(port) in done.stderr
     assert "in use" in done.stderr
     assert descendants_named(demo_folder) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["demo", "--no-train", "--fault=fan_stuck@10", "--fault=overload@9:esp32-9"], "esp32-9"),
+        (["bridge", "--port=/dev/a", "--port=/dev/b", "--http=nope"], '"nope"'),
+        (["check-model", "pyproject.toml"], "pyproject.toml: not a whole .tflite file"),
+        (["check-model", "pyproject.toml", "--board=esp33"], "did you mean 'esp32'"),
+        (["fault", "on fire"], "no simulation listens"),
+        (["build", "--chip=esp99"], "esp99"),
+    ],
+)
+def test_verbs_hand_their_words_on(demo_folder: Path, words: list[str], expected: str) -> None:
+    command = [sys.executable, "-m", "invoke", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert expected in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
