@@ -33,6 +33,7 @@ def waterfall(record: Json, title: str = "") -> bytes:
     labels.append("score" if record["phi"].get("of") == "score" else "forecast change")
     axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
+    axes.use_sticky_edges = False  # bars would keep the labels from their margin
     axes.margins(x=0.15)
     axes.axvline(0.0, color="0.2", lw=0.8)
     axes.set_xlabel(
