@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:
+    raise SystemExit("training: numpy and TensorFlow are not installed; ./run train does") from None
 
 from training import anomaly, assemble, campaign, cooling, network, quality, report, scaling
 from training.anomaly import AnomalyModel
