@@ -1,8 +1,9 @@
 """Make `.venv` from the hash-pinned lock a verb needs, then hand over to invoke.
 
-Standard library only: it runs before anything is installed. Three sets, each containing the one
-before: base (boards, bridge, simulation), training (TensorFlow, SHAP) and dev (tests). A stamp with
-the lock's hash is written only after pip succeeded, so an interrupted install is taken up again.
+Standard library only: it runs before anything is installed. Sets contain one another: base (bridge,
+simulation) in boards (esptool), in training (TensorFlow, SHAP), in dev (tests); opcua lies between
+base and dev. A stamp with the lock's hash is written only after pip succeeded, so an interrupted
+install is taken up again.
 """
 
 import contextlib
@@ -18,8 +19,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 LOG = ROOT / ".cache" / "install.log"
-SETS = ("base", "training", "dev")
+# Set: itself and those that contain it.
+SETS = {
+    "base": ("base", "opcua", "boards", "training", "dev"),
+    "opcua": ("opcua", "dev"),
+    "boards": ("boards", "training", "dev"),
+    "training": ("training", "dev"),
+    "dev": ("dev",),
+}
 NEEDS_DEV = {"test", "check"}
+NEEDS_BOARDS = {"flash"}
 NEEDS_TRAINING = {"train", "bench", "report"}
 
 
@@ -34,6 +43,10 @@ def needed_set(argv: list[str]) -> str:
         return "dev"
     if verb in NEEDS_TRAINING or (verb == "demo" and "--no-train" not in argv):
         return "training"
+    if verb in NEEDS_BOARDS:
+        return "boards"
+    if verb == "bridge" and any(word.startswith("--opcua") for word in argv):
+        return "opcua"
     return "base"
 
 
@@ -48,8 +61,7 @@ def lock_hash(name: str) -> str:
 
 def installed(name: str) -> bool:
     """Whether the set, or a larger one, is installed from the lock as it is now."""
-    larger = SETS[SETS.index(name) :]
-    stamps = [(VENV / f".{each}.lock-sha256", each) for each in larger]
+    stamps = [(VENV / f".{each}.lock-sha256", each) for each in SETS[name]]
     return any(s.exists() and s.read_text() == lock_hash(each) for s, each in stamps)
 
 

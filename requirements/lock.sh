@@ -3,7 +3,7 @@
 # host named. Needs uv.
 set -eu
 cd "$(dirname "$0")"
-for set in dev training base; do
+for set in dev training opcua boards base; do
     constraint=""
     [ "$set" = dev ] || constraint="--constraint dev.lock"
     # shellcheck disable=SC2086
