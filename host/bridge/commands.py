@@ -1,4 +1,4 @@
-"""Commands to boards: checked, sent with a transaction id, answered or timed out, audited."""
+"""Commands to boards: checked, by role too, sent with a transaction id, answered, audited."""
 
 import asyncio
 import logging
@@ -11,6 +11,7 @@ from typing import Any
 from host.bridge.errors import CommandRefused, StoreBusy
 from host.bridge.logs import event
 from host.bridge.store import Store
+from host.bridge.users import Role, Who
 from host.bridge.writer import Writer
 
 LOG = logging.getLogger("fanwise.commands")
@@ -32,6 +33,13 @@ COMMANDS: dict[str, dict[str, tuple[int, int]]] = {
     "set_limit": {"limit_mc": (0, 150_000)},
     "reboot": {},
 }
+# The others need an operator.
+FOR_ADMINS = ("set_limit", "reboot")
+
+
+def allowed(name: str, role: Role) -> bool:
+    """Whether a role may give a command; the board's interlocks hold for everyone."""
+    return role >= (Role.ADMIN if name in FOR_ADMINS else Role.OPERATOR)
 
 
 def check(name: object, args: object) -> dict[str, int]:
@@ -63,9 +71,9 @@ class Commands:
         self._answered: OrderedDict[tuple[str, str], tuple[float, Response]] = OrderedDict()
 
     async def request(
-        self, device: str, name: object, args: object, source: str, txn: object = None
+        self, device: str, name: object, args: object, who: Who, txn: object = None
     ) -> Response:
-        """Send a command and wait for the board's answer: {"id", "ok", "msg"?, "data"?}.
+        """Send a command for `who` and wait for the board's answer: {"id", "ok", "msg"?, "data"?}.
 
         Never raises for what a user or board did: `ok` is false and `msg` says why.
         """
@@ -81,6 +89,8 @@ class Commands:
             return known[1]
         try:
             checked = check(name, args)
+            if not allowed(str(name), who.role):
+                raise CommandRefused(f"{name}: not allowed for a {who.role.name.lower()}")
         except CommandRefused as error:
             response = _failed(txn, str(error))
         else:
@@ -88,7 +98,7 @@ class Commands:
         self._answered[key] = (time.monotonic(), response)
         if len(self._answered) > REMEMBER:
             self._answered.popitem(last=False)
-        await self._audit(source, device, txn, str(name)[:32], args, response)
+        await self._audit(who, device, txn, str(name)[:32], args, response)
         return response
 
     async def _exchange(self, key: tuple[str, str], name: str, args: dict[str, int]) -> Response:
@@ -118,13 +128,14 @@ class Commands:
             future.set_result({k: frame[k] for k in ("id", "ok", "msg", "data") if k in frame})
 
     async def _audit(
-        self, source: str, device: str, txn: str, name: str, args: object, response: Response
+        self, who: Who, device: str, txn: str, name: str, args: object, response: Response
     ) -> None:
         ok, msg = response["ok"], str(response.get("msg") or "")
-        fields = {"source": source, "device": device, "name": name, "ok": ok, "msg": msg}
+        fields = {"via": who.via, "who": who.name, "device": device, "name": name}
+        fields |= {"ok": ok, "msg": msg}
         event(LOG, logging.INFO, "command", **fields)
         kept = args if len(str(args)) < 500 else "too long to keep"
-        row = (source, device, txn, name, kept, ok, msg)
+        row = (who.via, who.name, device, txn, name, kept, ok, msg)
         try:
             await self._writer.call(self._store.add_command, *row)
         except (StoreBusy, TypeError, ValueError) as error:

@@ -48,12 +48,15 @@ Event = BoardChanged | Reading | Stored | Resync
 
 
 class Subscription:
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, only: type[Event] | None) -> None:
         self._events: deque[Event] = deque()
         self._size = size
+        self._only = only
         self._wake = asyncio.Event()
 
     def offer(self, event: Event) -> None:
+        if self._only and not isinstance(event, self._only):
+            return
         if len(self._events) >= self._size:
             self._events.clear()
             event = Resync()
@@ -66,6 +69,10 @@ class Subscription:
             await self._wake.wait()
         return self._events.popleft()
 
+    def clear(self) -> None:
+        """Forget what waits: the subscriber has seen the present state."""
+        self._events.clear()
+
 
 class Hub:
     def __init__(self) -> None:
@@ -76,8 +83,11 @@ class Hub:
             subscription.offer(event)
 
     @contextmanager
-    def subscribe(self, size: int = QUEUE_EVENTS) -> Iterator[Subscription]:
-        subscription = Subscription(size)
+    def subscribe(
+        self, size: int = QUEUE_EVENTS, only: type[Event] | None = None
+    ) -> Iterator[Subscription]:
+        """`only`: events of this class and no others."""
+        subscription = Subscription(size, only)
         self._subscriptions.add(subscription)
         try:
             yield subscription

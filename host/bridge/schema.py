@@ -1,7 +1,9 @@
 """Tables of the store. A change raises SCHEMA_VERSION and brings its migration."""
 
 APPLICATION_ID = 0x46414E57  # "FANW"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# MIGRATIONS[n] makes version n + 2 of version n + 1, in one statement.
+MIGRATIONS = ("ALTER TABLE commands ADD COLUMN who TEXT NOT NULL DEFAULT ''",)
 SCHEMA = """
 CREATE TABLE records (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -18,6 +20,6 @@ CREATE TABLE rejected (id INTEGER PRIMARY KEY, device TEXT NOT NULL, boot INTEGE
     received REAL NOT NULL, reason TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE cursors (gateway TEXT PRIMARY KEY, record_id INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE commands (id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, source TEXT NOT NULL,
-    device TEXT NOT NULL, txn TEXT NOT NULL, name TEXT NOT NULL, args TEXT NOT NULL,
-    ok INTEGER, msg TEXT);
+    who TEXT NOT NULL DEFAULT '', device TEXT NOT NULL, txn TEXT NOT NULL,
+    name TEXT NOT NULL, args TEXT NOT NULL, ok INTEGER, msg TEXT);
 """

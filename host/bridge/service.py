@@ -58,7 +58,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         self._restore()
-        self._gateways = _gateways(self._config, self.core)
+        self._gateways = [plan.make(self.core) for plan in self._config.gateways]
         started: list[Gateway] = []
         try:
             for gateway in self._gateways:
@@ -131,19 +131,6 @@ class Service:
                     self._registry.restore_history(device, readings)
         except StoreBusy as error:
             event(LOG, logging.WARNING, "could not read earlier boards", reason=error)
-
-
-def _gateways(config: Config, core: Core) -> list[Gateway]:
-    gateways: list[Gateway] = []
-    if config.broker:
-        from host.gateways.mqtt import MqttGateway
-
-        gateways.append(MqttGateway(core, config.broker))
-    if config.web:
-        from host.gateways.web.server import WebGateway
-
-        gateways.append(WebGateway(core, config.web))
-    return gateways
 
 
 def decision_line(record: Record) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from host.bridge.errors import StoreBusy, StoreUnusable
 from host.bridge.records import Incoming, Record
-from host.bridge.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
+from host.bridge.schema import APPLICATION_ID, MIGRATIONS, SCHEMA, SCHEMA_VERSION
 
 BUSY_MS = 2000
 MAX_REJECTED = 1000
@@ -63,6 +63,8 @@ class Store:
         else:
             # Finds a read-only file or folder now, when a person is looking.
             db.execute("BEGIN IMMEDIATE")
+            for step in MIGRATIONS[version - 1 :]:
+                db.execute(step)
             db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             db.execute("COMMIT")
 
@@ -211,22 +213,36 @@ class Store:
             )
         )
 
+    def behind(self, gateway: str) -> int:
+        """How many records `gateway` has not delivered yet."""
+        sql = "SELECT count(*) FROM records WHERE id > ?"
+        return self._read(sql, (self.cursor(gateway),))[0][0]
+
     def add_command(
-        self, source: str, device: str, txn: str, name: str, args: Any, ok: bool | None, msg: str
+        self,
+        source: str,
+        who: str,
+        device: str,
+        txn: str,
+        name: str,
+        args: Any,
+        ok: bool | None,
+        msg: str,
     ) -> None:
         """One line of the audit: who asked what of which board, and what came of it."""
-        row = (time.time(), source, device, txn, name, _json(args), ok, msg)
+        row = (time.time(), source, who, device, txn, name, _json(args), ok, msg)
         self._transaction(
             lambda db: db.execute(
-                "INSERT INTO commands (at,source,device,txn,name,args,ok,msg) "
-                "VALUES (?,?,?,?,?,?,?,?)",
+                "INSERT INTO commands (at,source,who,device,txn,name,args,ok,msg) "
+                "VALUES (?,?,?,?,?,?,?,?,?)",
                 row,
             )
         )
 
     def commands(self, limit: int) -> list[dict[str, Any]]:
-        names = ("at", "source", "device", "id", "name", "args", "ok", "msg")
-        sql = "SELECT at,source,device,txn,name,args,ok,msg FROM commands ORDER BY id DESC LIMIT ?"
+        names = ("at", "source", "who", "device", "id", "name", "args", "ok", "msg")
+        columns = "at,source,who,device,txn,name,args,ok,msg"
+        sql = f"SELECT {columns} FROM commands ORDER BY id DESC LIMIT ?"
         return [dict(zip(names, row, strict=True)) for row in self._read(sql, (limit,))]
 
     # -- retention -----------------------------------------------------------------------------

@@ -17,12 +17,28 @@ class Table:
         self._known.add(key)
         return key in self._tree
 
+    def problem(self, text: str) -> None:
+        """Add one, with the table's name before it."""
+        self._problems.append(self._prefix + text)
+
     def table(self, key: str) -> "Table":
         value = self._take(key, None)
         if value is not None and not isinstance(value, dict):
             self._problems.append(f"{key}: expected a table; write [{key}] on a line of its own")
             value = None
         return Table(key, value or {}, self._problems)
+
+    def tables(self, key: str) -> "list[Table]":
+        """The tables of an array, [[key]] each."""
+        value = self._take(key, None) or []
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            self._problems.append(f"{key}: expected tables; write [[{key}]] before each")
+            return []
+        return [Table(f"{key} {n}", each, self._problems) for n, each in enumerate(value, 1)]
+
+    def names(self) -> list[str]:
+        """What is in the table."""
+        return list(self._tree)
 
     def text(self, key: str, flag: str | None, default: str) -> str:
         value = self._take(key, flag)

@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from host.bridge.backoff import Backoff
-from host.bridge.config import StoreConfig
 from host.bridge.errors import StoreBusy
 from host.bridge.logs import event
 from host.bridge.records import Incoming, Record
 from host.bridge.store import Store
+from host.bridge.store_settings import StoreConfig
 
 LOG = logging.getLogger("fanwise.store")
 MAX_WAITING = 4096

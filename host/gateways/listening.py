@@ -1,6 +1,7 @@
 """Listening sockets, opened before anything is served so that a taken port is one clear message."""
 
 import errno
+import ipaddress
 import socket
 
 from host.bridge.errors import PortInUse, StartError
@@ -27,3 +28,16 @@ def listen(host: str, port: int, what: str, setting: str) -> socket.socket:
         ) from error
     sock.setblocking(False)
     return sock
+
+
+def is_loopback(host: str) -> bool:
+    """Whether every address `host` stands for is this machine's loopback."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        pass
+    try:
+        found = socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return False
+    return bool(found) and all(ipaddress.ip_address(str(f[4][0])).is_loopback for f in found)

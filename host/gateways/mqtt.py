@@ -9,29 +9,31 @@ import asyncio
 import json
 import logging
 import ssl
+from functools import partial
 from typing import Any
 
 import aiomqtt
 
 from host.bridge.backoff import Backoff
-from host.bridge.config import BrokerConfig
 from host.bridge.core import Core
-from host.bridge.errors import StoreBusy
 from host.bridge.hub import BoardChanged, Reading, Resync, Stored, Subscription
 from host.bridge.logs import event
 from host.bridge.records import Record
 from host.bridge.registry import Board
+from host.bridge.users import Who
 from host.gateways import payloads
+from host.gateways.delivery import AT_ONCE, Delivery
 from host.gateways.embedded_broker import EmbeddedBroker
 from host.gateways.home_assistant import config_topic, discovery
+from host.gateways.mqtt_settings import BrokerConfig, configure
 from host.gateways.topics import HA_STATUS, Topics
 
+__all__ = ["MqttGateway", "configure", "make"]
 LOG = logging.getLogger("fanwise.mqtt")
 
 QOS = 1
 KEEPALIVE_S = 20
 TIMEOUT_S = 10
-DELIVERED_AT_ONCE = 20
 MAX_COMMAND_BYTES = 2048
 MAX_INCOMING = 100
 STATE_EVERY_S = 1.0
@@ -46,12 +48,12 @@ class MqttGateway:
         self._config = config
         self._port = config.port
         self._topics = Topics(core.site)
-        self._cursor_name = f"mqtt:{core.site}"
+        self._delivery = Delivery(core, f"mqtt:{core.site}")
+        self._who = Who("mqtt", config.role, "mqtt")
         self._embedded = EmbeddedBroker(config.port) if config.embedded else None
         self._tls = _tls(config)
         self._client: aiomqtt.Client | None = None
         self._stopping = False
-        self._wake = asyncio.Event()
         self._dirty: set[str] = set()
         self._said: dict[str, str] = {}
 
@@ -115,7 +117,7 @@ class MqttGateway:
             tls_context=self._tls,
             max_queued_incoming_messages=MAX_INCOMING,
         )
-        client.pending_calls_threshold = 2 * DELIVERED_AT_ONCE
+        client.pending_calls_threshold = 2 * AT_ONCE
         return client
 
     async def _session(self, client: aiomqtt.Client) -> None:
@@ -132,7 +134,7 @@ class MqttGateway:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._watch(client, subscription))
                     tasks.create_task(self._states(client))
-                    tasks.create_task(self._deliver(client))
+                    tasks.create_task(self._delivery.run(partial(self._send, client)))
                     tasks.create_task(self._listen(client, tasks))
             finally:
                 self._client = None
@@ -184,18 +186,15 @@ class MqttGateway:
     # -- from the hub and the store ------------------------------------------------------------
 
     async def _watch(self, client: aiomqtt.Client, subscription: Subscription) -> None:
-        self._wake.set()
         while True:
             match await subscription.get():
                 case Reading(device):
                     self._dirty.add(device)
                 case Stored(record):
-                    self._wake.set()
                     self._dirty.add(record.device)
                 case BoardChanged(device):
                     await self._announce(client, self._core.registry.boards[device])
                 case Resync():
-                    self._wake.set()
                     await self._announce_all(client)
 
     async def _states(self, client: aiomqtt.Client) -> None:
@@ -206,32 +205,17 @@ class MqttGateway:
             for device in dirty:
                 await self._state(client, self._core.registry.boards[device])
 
-    async def _deliver(self, client: aiomqtt.Client) -> None:
-        """Records behind the cursor, in order; the cursor moves when the broker has them."""
-        core = self._core
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            try:
-                cursor = await core.writer.call(core.store.cursor, self._cursor_name)
-                while batch := await core.writer.call(core.store.after, cursor, DELIVERED_AT_ONCE):
-                    await asyncio.gather(*(self._event(client, record) for record in batch))
-                    cursor = batch[-1].id
-                    await core.writer.call(core.store.set_cursor, self._cursor_name, cursor)
-                    await self._explain_newest(client, batch)
-            except StoreBusy:
-                await asyncio.sleep(1.0)  # delivered again from the old cursor: at least once
-                self._wake.set()
+    async def _send(self, client: aiomqtt.Client, batch: list[Record]) -> None:
+        """Returns when the broker has the whole batch."""
+        await asyncio.gather(*(self._event(client, record) for record in batch))
+        newest = {r.device: r for r in batch if r.body.get("phi")}
+        for record in newest.values():
+            await self._explain(client, record)
 
     async def _event(self, client: aiomqtt.Client, record: Record) -> None:
         name = "event/decision" if record.kind == "dec" else "event/alarm"
         text = _json({**record.body, "dev": record.device})
         await self._publish(client, self._topics.device(record.device, name), text, False)
-
-    async def _explain_newest(self, client: aiomqtt.Client, batch: list[Record]) -> None:
-        newest = {r.device: r for r in batch if r.body.get("phi")}
-        for record in newest.values():
-            await self._explain(client, record)
 
     # -- commands ------------------------------------------------------------------------------
 
@@ -258,17 +242,24 @@ class MqttGateway:
             asked = None
         if isinstance(asked, dict):
             name, args, txn = asked.get("name"), asked.get("args"), asked.get("id")
-            answer = await self._core.commands.request(device, name, args, "mqtt", txn)
+            answer = await self._core.commands.request(device, name, args, self._who, txn)
         else:
             answer = {"id": None, "ok": False, "msg": 'expected {"id":..., "name":..., "args":{}}'}
         topic = self._topics.device(device, "rsp")
         await self._publish(client, topic, _json(answer), False)
 
 
+def make(core: Core, settings: BrokerConfig) -> MqttGateway:
+    return MqttGateway(core, settings)
+
+
 def _tls(config: BrokerConfig) -> ssl.SSLContext | None:
     if not config.tls:
         return None
-    return ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file else None)
+    context = ssl.create_default_context(cafile=config.ca_file)
+    if config.cert_file:
+        context.load_cert_chain(config.cert_file, config.key_file)
+    return context
 
 
 def _first(error: BaseException) -> BaseException:

@@ -10,11 +10,11 @@ import pytest
 
 from agent.communication import frames
 from host.bridge import link as link_module
-from host.bridge.config import StoreConfig
 from host.bridge.hub import Hub
 from host.bridge.link import Link, State
 from host.bridge.registry import Registry
 from host.bridge.store import Store
+from host.bridge.store_settings import StoreConfig
 from host.bridge.writer import Writer
 from tests.bridge.conftest import Bridge, eventually
 from tests.bridge.fake_board import FakeBoard, decision

@@ -20,11 +20,12 @@ from starlette.responses import (
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from host.bridge.config import WebConfig
+from host.bridge.commands import COMMANDS, allowed
 from host.bridge.core import Core
 from host.bridge.errors import StoreBusy
 from host.gateways.web import events, views
 from host.gateways.web.security import COOKIE, MAX_BODY_BYTES, Guard, Sessions, problem
+from host.gateways.web.settings import WebConfig
 
 STATIC = Path(__file__).with_name("static")
 MAX_LIMIT = 500
@@ -52,16 +53,21 @@ class Pages:
 
     async def login(self, request: Request) -> Response:
         form = parse_qs((await request.body())[:MAX_BODY_BYTES].decode("utf-8", "replace"))
-        if not self._sessions.matches(form.get("token", [""])[0].strip()):
+        user = self._sessions.users.by_token(form.get("token", [""])[0].strip())
+        if user is None:
             await asyncio.sleep(LOGIN_DELAY_S)
             return RedirectResponse("/login?wrong=1", HTTPStatus.SEE_OTHER)
         response = RedirectResponse("/", HTTPStatus.SEE_OTHER)
-        session = self._sessions.open()
+        session = self._sessions.open(user)
         response.set_cookie(COOKIE, session, httponly=True, samesite="strict", path="/")
         return response
 
     async def session(self, request: Request) -> Response:
-        return JSONResponse({"csrf": self._sessions.csrf(request)})
+        who = self._sessions.who(request)
+        commands = [name for name in COMMANDS if allowed(name, who.role)]
+        csrf = self._sessions.csrf(request)
+        facts = {"user": who.name, "role": who.role.name.lower(), "commands": commands}
+        return JSONResponse({"csrf": csrf, **facts})
 
     async def events(self, request: Request) -> Response:
         if self._streams >= MAX_STREAMS:
@@ -127,7 +133,7 @@ class Pages:
         if not isinstance(device, str) or device not in core.registry.boards:
             return problem(HTTPStatus.NOT_FOUND, "no such board")
         args, txn = asked.get("args"), asked.get("id")
-        answer = await core.commands.request(device, name, args, "web", txn)
+        answer = await core.commands.request(device, name, args, self._sessions.who(request), txn)
         return JSONResponse(answer, HTTPStatus.OK if answer["ok"] else HTTPStatus.BAD_GATEWAY)
 
     async def health(self, request: Request) -> Response:
@@ -145,7 +151,7 @@ async def _busy(request: Request, error: Exception) -> Response:
 
 
 def make_app(core: Core, config: WebConfig, stopping: asyncio.Event) -> Starlette:
-    sessions = Sessions(config.token)
+    sessions = Sessions(config.users)
     pages = Pages(core, sessions, stopping)
     get = ["GET"]
     routes = [

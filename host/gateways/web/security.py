@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from host.bridge.config import WebConfig
+from host.bridge.users import Role, User, Users, Who
+from host.gateways.web.settings import WebConfig
 
 COOKIE = "fanwise_session"
 CSRF_HEADER = "x-fanwise-csrf"
@@ -34,42 +35,46 @@ HEADERS = {
 class Sessions:
     """Logins, in memory: a restart of the bridge logs everybody out.
 
-    Without a token configured the page is open, which the configuration allows on loopback only.
+    Without users the page is open to all, which the configuration allows on loopback only.
     """
 
-    def __init__(self, token: str | None) -> None:
-        self._token = token
+    def __init__(self, users: tuple[User, ...]) -> None:
+        self.users = Users(users)
         self._csrf = secrets.token_urlsafe(24)
-        self._sessions: OrderedDict[str, str] = OrderedDict()
+        self._sessions: OrderedDict[str, tuple[User, str]] = OrderedDict()
 
     @property
     def required(self) -> bool:
-        return self._token is not None
+        return bool(self.users.all)
 
-    def matches(self, token: str) -> bool:
-        return self._token is not None and hmac.compare_digest(token.encode(), self._token.encode())
-
-    def open(self) -> str:
+    def open(self, user: User) -> str:
         """Id of a new session, for the cookie."""
         session = secrets.token_urlsafe(24)
-        self._sessions[session] = secrets.token_urlsafe(24)
+        self._sessions[session] = (user, secrets.token_urlsafe(24))
         if len(self._sessions) > MAX_SESSIONS:
             self._sessions.popitem(last=False)
         return session
 
-    def bearer(self, headers: Headers) -> bool:
+    def bearer(self, headers: Headers) -> User | None:
         scheme, _, token = headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and self.matches(token.strip())
+        return self.users.by_token(token.strip()) if scheme.lower() == "bearer" else None
 
     def admitted(self, request: Request) -> bool:
-        known = request.cookies.get(COOKIE, "") in self._sessions
-        return not self.required or known or self.bearer(request.headers)
+        return not self.required or self._user(request) is not None
+
+    def who(self, request: Request) -> Who:
+        """Who asks. On an open page everybody is this machine's admin."""
+        user = self._user(request)
+        if user:
+            return Who(user.name, user.role, "web")
+        return Who("local", Role.VIEWER if self.required else Role.ADMIN, "web")
 
     def csrf(self, request: Request) -> str:
         """The token a page must send along with commands."""
         if not self.required:
             return self._csrf
-        return self._sessions.get(request.cookies.get(COOKIE, ""), "")
+        session = self._session(request)
+        return session[1] if session else ""
 
     def may_command(self, request: Request) -> bool:
         """A bearer token proves itself; a browser must show it read our page, from our origin."""
@@ -81,6 +86,13 @@ class Sessions:
         expected = self.csrf(request)
         given = request.headers.get(CSRF_HEADER, "")
         return bool(expected) and hmac.compare_digest(given.encode(), expected.encode())
+
+    def _session(self, request: Request) -> tuple[User, str] | None:
+        return self._sessions.get(request.cookies.get(COOKIE, ""))
+
+    def _user(self, request: Request) -> User | None:
+        session = self._session(request)
+        return session[0] if session else self.bearer(request.headers)
 
 
 class Guard:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import uvicorn
 
-from host.bridge.config import WebConfig
 from host.bridge.core import Core
 from host.bridge.logs import event
 from host.gateways.listening import listen
 from host.gateways.web.app import make_app
+from host.gateways.web.settings import WebConfig, configure
 
+__all__ = ["WebGateway", "configure", "make"]
 LOG = logging.getLogger("fanwise.web")
 
 
@@ -74,3 +75,7 @@ class WebGateway:
             await self._stopped.wait()
         if self._socket:
             self._socket.close()
+
+
+def make(core: Core, settings: WebConfig) -> WebGateway:
+    return WebGateway(core, settings)

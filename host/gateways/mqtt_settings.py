@@ -1,0 +1,98 @@
+"""Settings of the MQTT gateway: the table [mqtt] and its flags."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from host.bridge.gateways import Common
+from host.bridge.secret import secret
+from host.bridge.toml_table import Table
+from host.bridge.users import ROLES, Role
+
+TOPIC_PREFIX = re.compile(r"[A-Za-z0-9_/-]{1,64}")
+
+
+@dataclass(frozen=True)
+class BrokerConfig:
+    """Where the MQTT gateway delivers. `embedded` runs a broker inside the bridge, on loopback.
+
+    `role`: what those may do who can write to the command topics.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    tls: bool = False
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    embedded: bool = False
+    discovery_prefix: str = "homeassistant"
+    role: Role = Role.OPERATOR
+
+
+def configure(table: Table, flags: dict[str, Any], common: Common) -> BrokerConfig | None:
+    has_url = table.has("url") or flags.get("broker") is not None
+    url = table.text("url", flags.get("broker"), "mqtt://127.0.0.1:1883") if has_url else ""
+    embedded = table.flag("embedded", flags.get("embedded_broker"))
+    embedded_port = table.integer("embedded_port", flags.get("embedded_port"), 1883, 0, 65535)
+    password = secret(table, "password_file", "FANWISE_MQTT_PASSWORD")
+    prefix = table.text("discovery_prefix", None, "homeassistant")
+    if not TOPIC_PREFIX.fullmatch(prefix):
+        table.problem(f'discovery_prefix "{prefix}": use letters, digits, /, _ and -')
+    role = Role.named(table.text("role", None, "operator"))
+    if role is None:
+        table.problem(f"role: expected one of {', '.join(ROLES)}")
+        role = Role.VIEWER
+    ca_file, cert_file, key_file = (_file(table, k) for k in ("ca_file", "cert_file", "key_file"))
+    if bool(cert_file) != bool(key_file):
+        table.problem("cert_file and key_file belong together: give both for mutual TLS")
+    if embedded and flags.get("broker") is not None and flags.get("embedded_broker"):
+        table.problem("--broker and --embedded-broker exclude each other; give one of them")
+    if embedded and flags.get("broker") is None:
+        return BrokerConfig(port=embedded_port, embedded=True, discovery_prefix=prefix, role=role)
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    shown = re.sub(r"//[^@/]*@", "//***@", url)
+    extra = parts.path.strip("/") or parts.query or parts.fragment
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or port == 0 or extra:
+        table.problem(
+            f"broker {shown}: expected mqtt://[user@]host[:port], or mqtts:// for TLS, "
+            "as in mqtt://127.0.0.1:1883"
+        )
+        return None
+    if parts.password:
+        table.problem(
+            f"broker {shown}: a password in the URL shows in process lists; "
+            "put it in [mqtt] password_file or FANWISE_MQTT_PASSWORD"
+        )
+    tls = parts.scheme == "mqtts"
+    if (ca_file or cert_file) and not tls:
+        table.problem(f"broker {shown}: certificates need TLS: write mqtts://")
+    return BrokerConfig(
+        host=parts.hostname,
+        port=port or (8883 if tls else 1883),
+        tls=tls,
+        username=unquote(parts.username) if parts.username else None,
+        password=password,
+        discovery_prefix=prefix,
+        role=role,
+        ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=key_file,
+    )
+
+
+def _file(table: Table, key: str) -> Path | None:
+    text = table.text(key, None, "") if table.has(key) else ""
+    if text and not Path(text).is_file():
+        table.problem(f"{key} {text}: no such file; it holds PEM")
+    return Path(text) if text else None
