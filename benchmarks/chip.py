@@ -17,15 +17,14 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shlex
 import subprocess
 from dataclasses import dataclass
 
-from host.devices.build import board_files
+from host.devices.build import ENGINE, board_files
 
 VARIABLE = "FANWISE_ESP32_EMULATOR"
-_ENGINE = "agent/cognition/engine/"
-_OPERATORS = ("__init__", "conv", "fully_connected", "lookup", "scaling", "windows")
 
 
 @dataclass(frozen=True)
@@ -38,16 +37,11 @@ def available() -> bool:
     return bool(os.environ.get(VARIABLE))
 
 
-def engine_files(chip: str) -> dict[str, bytes]:
-    """The engine as built for a chip, with the operators that have kernels of their own."""
-    files = {"agent/__init__.py": b"", "agent/cognition/__init__.py": b""}
-    for name, content in board_files(chip).items():
-        if name.startswith(_ENGINE + "ops/"):
-            if name.split("/")[-1].split(".")[0] in _OPERATORS:
-                files[name] = content
-        elif name.startswith(_ENGINE) and "op_names" not in name:
-            files[name] = content
-    return files
+def engine_files(chip: str, code: str = "") -> dict[str, bytes]:
+    """The engine as built for a chip; the names in `code`, which will use it, are kept."""
+    packages = {"agent/__init__.py": b"", "agent/cognition/__init__.py": b""}
+    built = board_files(chip, every_set=True, kept=frozenset(re.findall(r"\w+", code)))
+    return packages | {n: data for n, data in built.items() if n.startswith(ENGINE + "/")}
 
 
 def run(chip: str, files: dict[str, bytes], setup: str, count: list[str]) -> Answer:

@@ -130,7 +130,8 @@ def on_chips(hello_world: Path) -> None:
     setup = SETUP.replace("FILE", "/h.tflite").replace("MODEL", repr(model))
     for name in ("esp32", "esp32c3"):
         statements = ["p()", "q()", "v()", "m.invoke()", "m.predict([[1.0]])", "Model('/h.tflite')"]
-        answer = chip.run(name, chip.engine_files(name), setup, statements)
+        files = chip.engine_files(name, SETUP + " ".join(statements))
+        answer = chip.run(name, files, setup, statements)
         tensor, channel, viper, invoke, predict, load = answer.counts
         macs = 128 * 128
         used = answer.output.split()[0]

@@ -16,6 +16,7 @@ SLOW_FILES = {
     "bridge/test_bridge_store.py",
     "bridge/test_bridge_web.py",
     "bridge/test_monitor.py",
+    "devices/test_build.py",
     "engine/test_arena.py",
     "engine/test_conv.py",
     "engine/test_elementwise.py",

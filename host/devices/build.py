@@ -2,32 +2,47 @@
 
     python -m host.devices.build [chip ...] [--out build]
 
-Every module of firmware/ becomes a .mpy for the chip's architecture; firmware/native/*.s, where the
-chip has a set of native kernels, becomes agent/cognition/engine/kernels/native_<set>.mpy. mpy-cross
-is all it takes. boot.py and main.py stay source: MicroPython looks for them by that name.
+boot.py and main.py stay source: MicroPython looks for them by that name. agent/ is merged into
+fewer modules, its names are shortened, and each module becomes a .mpy for the chip's architecture;
+firmware/native/*.s, where the chip has a set of native kernels, becomes
+agent/cognition/engine/kernels/native_<set>.mpy. mpy-cross is all it takes. The same sources give
+the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import shutil
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from host.devices.assembler import AssemblyError, assemble
 from host.devices.errors import BuildError
+from host.devices.merge import merge
 from host.devices.mpy import callable_asm, compile_source
+from host.devices.shrink import shrink
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware"
 NATIVE = FIRMWARE / "native"
 OUT = ROOT / "build"
-KERNELS = "agent/cognition/engine/kernels"
+PACKAGE = "agent"
+ENGINE = "agent/cognition/engine"
+KERNELS = f"{ENGINE}/kernels"
+AS_THEY_ARE = ("boot.py", "main.py")
+# Set for tracebacks with the names of the sources, at the cost of some heap.
+READABLE = "FANWISE_READABLE"
 
-# Parts of firmware/ that no board is given.
-_LEFT_OUT = ("native", "simulated")
-_SOURCES = ("boot.py", "main.py")
+# Runs where the chip has no kernels of its own; takes the architecture's machine code.
+_VIPER = f"{KERNELS}/viper.py"
+_MACHINE_CODE = re.compile(r"@micropython\.(native|viper|asm_)")
+# For error messages on a host, which checks models before a board gets them.
+_HOST_ONLY = (f"{ENGINE}/op_names.py",)
 # data() takes any number of bytes; lines stay readable.
 _BYTES_PER_LINE = 24
 
@@ -68,31 +83,74 @@ def native_module(name: str, march: str, assembler: str) -> bytes:
     return callable_asm(compile_source(source, f"native_{name}.s", march))
 
 
-def board_files(chip: str, firmware: Path = FIRMWARE) -> dict[str, bytes]:
-    """{path on the board: content} for a chip. Raises BuildError."""
-    if chip not in CHIPS:
+def board_files(
+    chip: str, firmware: Path = FIRMWARE, kept: Collection[str] = (), every_set: bool = False
+) -> dict[str, bytes]:
+    """{path on the board: content} for a chip, or for any processor where `chip` is empty.
+
+    Without a chip there is no machine code. FANWISE_READABLE in the environment leaves modules and
+    names as they are; else `kept` are names that other code on the board uses. every_set: viper's
+    kernels too, which a chip with native ones does not get. Raises BuildError.
+    """
+    if chip and chip not in CHIPS:
         raise BuildError(f"there is no chip {chip!r}; known are: {', '.join(sorted(CHIPS))}")
-    spec = CHIPS[chip]
+    spec = CHIPS.get(chip)
     files: dict[str, bytes] = {}
-    for path in sorted(firmware.rglob("*.py")):
-        relative = path.relative_to(firmware)
-        if relative.parts[0] in _LEFT_OUT or "__pycache__" in relative.parts:
-            continue
-        name = relative.as_posix()
-        if name in _SOURCES:
-            files[name] = path.read_bytes()
-        else:
-            source = path.read_text(encoding="utf-8")
-            files[name[:-3] + ".mpy"] = compile_source(source, name, spec.march)
-    if spec.kernels:
+    for name in AS_THEY_ARE:
+        if (firmware / name).is_file():
+            files[name] = (firmware / name).read_bytes()
+    sources = {
+        path.relative_to(firmware).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted((firmware / PACKAGE).rglob("*.py"))
+    }
+    viper = spec is not None and (every_set or not spec.kernels)
+    sources = {n: text for n, text in sources.items() if not _left_out(n, text, viper, bool(spec))}
+    outside = tuple((name, content.decode()) for name, content in files.items())
+    readable = bool(os.environ.get(READABLE))
+    texts = _board_texts(tuple(sources.items()), outside, frozenset(kept), readable)
+    for name, text in texts:
+        files[f"{name[:-3]}.mpy"] = _compiled(text, name, spec.march if spec else "")
+    if spec and spec.kernels:
         files[f"{KERNELS}/native_{spec.kernels}.mpy"] = native_module(
             spec.kernels, spec.march, spec.assembler
         )
     return files
 
 
-def build(chip: str, out: Path = OUT) -> Path:
-    """Writes out/<chip>/ anew and returns it."""
+def _left_out(name: str, text: str, viper: bool, machine_code: bool) -> bool:
+    if name in _HOST_ONLY or (name == _VIPER and not viper):
+        return True
+    return not machine_code and bool(_MACHINE_CODE.search(text))
+
+
+Texts = tuple[tuple[str, str], ...]
+
+
+@lru_cache(4)
+def _board_texts(sources: Texts, outside: Texts, kept: frozenset[str], readable: bool) -> Texts:
+    """Modules as a board gets them, still as source."""
+    if readable:
+        return sources
+    try:
+        texts = shrink(merge(dict(sources), outside=dict(outside)), dict(outside), kept)
+    except SyntaxError as error:
+        raise BuildError(f"{error.filename} does not compile: {error}") from error
+    return tuple(texts.items())
+
+
+@lru_cache(512)
+def _compiled(text: str, name: str, march: str) -> bytes:
+    return compile_source(text, name, march, label=label_of(name))
+
+
+def label_of(name: str) -> str:
+    """What tracebacks call a module: its bare name, which the import has put into memory anyway."""
+    path = Path(name)
+    return path.parent.name if path.stem == "__init__" else path.stem
+
+
+def build(chip: str, out: Path = OUT) -> tuple[Path, dict[str, bytes]]:
+    """Writes out/<chip>/ anew; returns it, and what it holds."""
     files = board_files(chip)
     folder = out / chip
     shutil.rmtree(folder, ignore_errors=True)
@@ -100,7 +158,12 @@ def build(chip: str, out: Path = OUT) -> Path:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    return folder
+    return folder, files
+
+
+def engine_bytes(files: dict[str, bytes]) -> int:
+    """Bytes of the engine on a board: all operators, and one set of native kernels."""
+    return sum(len(data) for name, data in files.items() if name.startswith(ENGINE + "/"))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -110,10 +173,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         for chip in options.chips or CHIPS:
-            folder = build(chip, options.out)
-            sizes = [path.stat().st_size for path in folder.rglob("*.mpy")]
-            engine = [p.stat().st_size for p in (folder / KERNELS).parent.rglob("*.mpy")]
-            print(f"{folder}: {len(sizes)} modules, {sum(sizes)} B; the engine {sum(engine)} B")
+            folder, files = build(chip, options.out)
+            modules = [data for name, data in files.items() if name.endswith(".mpy")]
+            print(
+                f"{folder}: {len(modules)} modules, {sum(map(len, modules)):,} B; the engine "
+                f"with the kernels {CHIPS[chip].kernels or 'viper'} {engine_bytes(files):,} B"
+            )
     except BuildError as error:
         print(f"build: {error}", file=sys.stderr)
         return 1

@@ -225,7 +225,8 @@ def test_board_files():
     files = build.board_files("esp32")
     engine = {name: data for name, data in files.items() if name.startswith(build.KERNELS[:22])}
     assert f"{build.KERNELS}/native_esp32.mpy" in engine
-    assert f"{build.KERNELS}/viper.mpy" in engine
+    assert f"{build.KERNELS}/viper.mpy" not in engine
+    assert f"{build.KERNELS}/viper.mpy" in build.board_files("esp32", every_set=True)
     assert files["main.py"]
     assert all(name.endswith(".mpy") for name in files if name not in ("boot.py", "main.py"))
     assert not any(name.startswith(("native", "simulated")) for name in files)
@@ -246,5 +247,6 @@ def test_on_an_emulated_chip(chip):
     if not emulated.available():
         pytest.skip(f"{emulated.VARIABLE} names no emulator of the chips")
     name = build.CHIPS[chip].kernels
-    answer = emulated.run(chip, emulated.engine_files(chip), ON_CHIP % name, [])
+    code = ON_CHIP % name
+    answer = emulated.run(chip, emulated.engine_files(chip, code), code, [])
     assert answer.output.split() == [name, "True"]
