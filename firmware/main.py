@@ -1,17 +1,86 @@
 # Runs the agent. Ctrl-C leads to the REPL, with the relay safe; any other end to a reset.
+#
+# This file and boot.py serve every set of files on the board, old and new: what they use of agent/
+# (BootState, make, run, close) keeps its names and arguments.
 
 import sys
+
+import boot
 
 RESET_AFTER_S = 5
 # After Ctrl-C the watchdog gets this long: a forgotten REPL must not be the end of the work.
 REPL_WDT_MS = 600000
 
 
-def run():
+class Trial:
+    """What /active says of the set that runs: a new one is on trial until it is good.
+
+    `id`: of the set that runs, "" if unknown; `failed`: id of the one that did not come up, or "".
+    """
+
+    def __init__(self):
+        self.record = record = boot.read_active()
+        self.id = self.failed = ""
+        self._counted = False
+        if not record:
+            return
+        running = boot.order(record)[0]
+        if running == record[3]:
+            # The other one did not come up in three boots, or is not there any more.
+            self.record = record = [running, record[4], "back", record[0], record[1]]
+            self._write()
+        elif running != record[0]:
+            self.record = None
+            return
+        self.id = record[1]
+        if record[2] == "back":
+            self.failed = record[4]
+        self._counted = self._count(1)
+
+    def good(self):
+        """The set is not on trial any more."""
+        if self.record and self.record[2].isdigit():
+            self.record[2] = "good"
+            self._write()
+
+    def excuse(self):
+        """This boot counts neither way."""
+        if self._counted:
+            self._counted = False
+            self._count(-1)
+
+    def _count(self, step):
+        record = self.record
+        if not record or not record[2].isdigit():
+            return False
+        boots = int(record[2]) + step
+        if boots > boot.TRIES:
+            # Given up, but there is no other set.
+            return False
+        record[2] = str(boots)
+        self._write()
+        return True
+
+    def _write(self):
+        import binascii
+        import os
+
+        text = " ".join(self.record)
+        try:
+            with open(boot.ACTIVE + ".new", "w") as file:
+                file.write("%s %08x\n" % (text, binascii.crc32(text.encode()) & 0xFFFFFFFF))
+            os.rename(boot.ACTIVE + ".new", boot.ACTIVE)
+        except OSError:
+            # A flash that cannot be written must not stop the fan.
+            pass
+
+
+def run(trial):
     from agent.health import BootState
     from agent.start import make
 
     state = BootState()
+    state.trial = trial
     state.begin()
     app = None
     try:
@@ -31,17 +100,19 @@ def run():
 
 def main():
     import machine
-    from boot import safe_relay
 
+    # Counted before anything of the set is imported: what is wrong may be just that.
+    trial = Trial()
     try:
-        run()
+        run(trial)
     except KeyboardInterrupt:
-        safe_relay()
+        trial.excuse()
+        boot.safe_relay()
         machine.WDT(timeout=REPL_WDT_MS)
         print("fanwise: stopped, the fan runs; machine.reset() starts again, as will 10 minutes")
         return
     except Exception as error:
-        safe_relay()
+        boot.safe_relay()
         sys.print_exception(error)
     import time
 

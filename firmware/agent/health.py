@@ -13,10 +13,11 @@ _TOP = 1 << 29
 
 class BootState:
     """`boot`: number of this boot. `fails`: boots in a row, this one included, that did not get
-    to a good minute. `crashes`: exceptions that ended the program, ever.
+    to a good minute. `crashes`: exceptions that ended the program, ever. `trial`, set by main.py:
+    what runs, and whether it is on trial (docs/deploy.md), or None.
 
-    The file holds "boot fails crashes crc32" and is replaced by renaming, so a power cut leaves the
-    old or the new one. Where there is none that is whole, boots are counted on from a random
+    The file holds "boot fails crashes set crc32" and is replaced by renaming, so a power cut leaves
+    the old or the new one. Where there is none that is whole, boots are counted on from a random
     thousand: (boot, seq) names a durable frame for ever, so numbers must not come back.
     """
 
@@ -24,11 +25,17 @@ class BootState:
         self._path = path
         found = _read(path) or _read(path + ".new")
         self.lost = found is None
-        self.boot, self.fails, self.crashes = found or (_random_thousand(), 0, 0)  # type: ignore[var-annotated]
+        self.boot, self.fails, self.crashes, self._set = found or (_random_thousand(), 0, 0, "")  # type: ignore[var-annotated]
+        self.trial = None
 
     def begin(self) -> None:
         """Counts this boot, as failed until it proves good."""
         self.boot = self.boot + 1 if self.boot < _TOP else 1
+        running = self.trial.id if self.trial else ""  # type: ignore[attr-defined]
+        if running != self._set:
+            # Another set of files failed: that one says nothing about this one.
+            self._set = running
+            self.fails = 0
         self.fails += 1
         self.save()
 
@@ -42,12 +49,16 @@ class BootState:
         if self.fails:
             self.fails = 0
             self.save()
+        if self.trial:
+            self.trial.good()
 
     def excuse(self) -> None:
         """This boot ends in an orderly way before it proved good: it counts neither way."""
         if self.fails:
             self.fails -= 1
             self.save()
+        if self.trial:
+            self.trial.excuse()
 
     def crashed(self) -> None:
         self.crashes += 1
@@ -55,7 +66,7 @@ class BootState:
 
     def save(self) -> None:
         """Writes the file. A flash that cannot be written must not stop the fan: errors pass."""
-        text = "%d %d %d" % (self.boot, self.fails, self.crashes)
+        text = "%d %d %d %s" % (self.boot, self.fails, self.crashes, self._set or "-")
         line = "%s %08x\n" % (text, binascii.crc32(text.encode()) & 0xFFFFFFFF)
         try:
             _make_parent(self._path)
@@ -80,10 +91,12 @@ def _read(path):
         text, crc = str(line, "utf-8").strip().rsplit(" ", 1)
         if int(crc, 16) != binascii.crc32(text.encode()) & 0xFFFFFFFF:
             return None
-        boot, fails, crashes = [int(part) for part in text.split(" ")]
+        parts = text.split(" ")
+        boot, fails, crashes = [int(part) for part in parts[:3]]
     except (OSError, ValueError):
         return None
-    return boot, fails, crashes
+    # Without a set: as boards without slots wrote it.
+    return boot, fails, crashes, "" if len(parts) < 4 or parts[3] == "-" else parts[3]
 
 
 def _random_thousand():
@@ -102,6 +115,7 @@ class Health:
         self.errors = 0
         self.last_error = ""
         self.late = 0
+        self.self_test = None  # what the last one came to
 
     def heap(self, free: int) -> None:
         """The heap right after a collection."""

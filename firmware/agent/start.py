@@ -1,6 +1,7 @@
 """From reset to the loop: what is needed is made in the order in which things may fail."""
 
 import gc
+import sys
 
 from .plain import plain, unload
 
@@ -34,6 +35,13 @@ def make(state):
     parts.boot_state = state
     parts.safe_mode = state.safe_mode
     parts.problems = []
+    if state.trial and state.trial.failed:
+        parts.problems.append(
+            "set %s did not come up in three boots: back to %s"
+            % (state.trial.failed, state.trial.id)
+        )
+    # Settings and models come from the set the code is of: "/a/agent" or, at the root, "agent".
+    parts.root = sys.modules["agent"].__path__[: -len("/agent")]  # type: ignore[index]
     cause = machine.reset_cause()
     parts.cause = CAUSES[cause] if 0 <= cause < len(CAUSES) else CAUSES[0]
     parts.watchdog_bit = cause == WATCHDOG
@@ -74,12 +82,13 @@ def make(state):
 def _settings(parts):
     from .config import ConfigError, fallback, load
 
+    path = parts.root + "/config.json"
     try:
-        return load()
+        return load(path)
     except ConfigError as error:
         parts.safe_mode = True
-        parts.problems = error.problems
-        return fallback()
+        parts.problems += error.problems
+        return fallback(path)
 
 
 def _models(parts):
@@ -97,7 +106,7 @@ def _models(parts):
     for role in (bundle.COOLING, bundle.ANOMALY):
         gc.collect()
         try:
-            found.append(bundle.load(role))
+            found.append(bundle.load(role, parts.root + "/models"))
         except bundle.NoBundleError:
             found.append(None)
         except Exception as error:

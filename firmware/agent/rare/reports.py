@@ -15,7 +15,7 @@ def hello(app):
         models["anomaly"] = mind.anomaly.bundle.name
         able.append("anomaly")
     parts = app.parts
-    return {
+    frame = {
         "t": "hello",
         "dev": app.config.device,
         "site": app.config.site,
@@ -30,13 +30,19 @@ def hello(app):
         "queued": app.outbox.queued,
         "dropped": app.outbox.dropped,
     }
+    trial = parts.boot_state.trial
+    if trial and trial.id:
+        frame["set"] = trial.id
+        if trial.failed:
+            frame["failed"] = trial.failed
+    return frame
 
 
 def vitals(app, now_ms):
     """One minute."""
     health = app.health
     outbox = app.outbox
-    return {
+    frame = {
         "t": "health",
         "free": health.free,
         "min_free": health.min_free,
@@ -52,3 +58,6 @@ def vitals(app, now_ms):
             "dropped": outbox.dropped,
         },
     }
+    if health.self_test:
+        frame["self_test"] = health.self_test
+    return frame
