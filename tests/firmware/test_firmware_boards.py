@@ -33,7 +33,7 @@ def test_settings_a_board_would_refuse_are_refused_here():
     ("name", "words"),
     [
         ("esp23", "did you mean 'esp32'"),
-        ("arduino", "known are: esp32, simulated"),
+        ("arduino", "known are: esp32, esp32-c3"),
         ("", "known are"),
     ],
 )
@@ -48,7 +48,7 @@ GOOD = (BOARDS / "esp32.toml").read_text()
 @pytest.mark.parametrize(
     ("old", "new", "problems"),
     [
-        ('chip = "esp32"', "chip = ", ["esp32.toml:5: Invalid value"]),
+        ('chip = "esp32"', "chip = ", ["esp32.toml:6: Invalid value"]),
         ("heap_kb = 160", "heap_kb = -1", ["esp32.toml: memory.heap_kb: -1 is not positive"]),
         ("heap_kb = 160", 'heap_kb = "x"', ["memory.heap_kb: a number is needed, not 'x'"]),
         ("pin = 27", "pin = 26", ["sensors.fan.pin: pin 26 is relay.pin"]),
