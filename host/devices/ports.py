@@ -29,13 +29,13 @@ PROC = Path("/proc")
 
 
 class KindOfBoard(Protocol):
-    """What of a board matters here: `usb`, pairs of vendor and product id it may show up with."""
+    """What of a board matters here; `usb_ids`: (vendor, product) it may show up with."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def usb(self) -> Sequence[tuple[int, int]]: ...
+    def usb_ids(self) -> Sequence[tuple[int, int]]: ...
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _only(board: KindOfBoard | None, ports: list[Port]) -> Port:
         what, fitting = "a USB serial port", [port for port in ports if port.vid is not None]
     else:
         what = f"a board of kind {board.name}"
-        fitting = [port for port in ports if (port.vid, port.pid) in set(board.usb)]
+        fitting = [port for port in ports if (port.vid, port.pid) in set(board.usb_ids)]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:

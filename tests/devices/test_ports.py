@@ -19,7 +19,7 @@ from host.devices.ports import Port, choose, holders, require_free
 @dataclass(frozen=True)
 class Kind:
     name: str = "esp32"
-    usb: tuple[tuple[int, int], ...] = ((0x10C4, 0xEA60), (0x1A86, 0x7523))
+    usb_ids: tuple[tuple[int, int], ...] = ((0x10C4, 0xEA60), (0x1A86, 0x7523))
 
 
 SILABS = Port("/dev/ttyUSB0", 0x10C4, 0xEA60, "0001", "CP2102 USB to UART Bridge Controller")
