@@ -8,8 +8,8 @@ PLAIN = "."
 
 
 def read_active():
-    """[slot, id, "good" | "back" | boots on trial, other slot, its id]; [] if it is damaged, None if
-    there is none.
+    """[slot, id, "good" | "back" | boots on trial, other slot, its id]; [] where it is damaged,
+    None where there is none.
     """
     import binascii
 

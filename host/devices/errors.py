@@ -80,3 +80,9 @@ class BuildError(DeviceError):
     """What a board runs could not be compiled."""
 
     exit_code = 11
+
+
+class FlashFullError(DeviceError):
+    """No room on the board for what is to be written; nothing was."""
+
+    exit_code = 12
