@@ -4,6 +4,7 @@ MicroPython keeps every name it meets in RAM for ever, and the agent has about a
 own. What is nobody else's business need not be long, nor different from place to place:
 
 - integer constants of a module become the number wherever they are used;
+- imports are relative: a .mpy spells out each module's name, a dotted one in full;
 - names of modules, classes, methods, attributes and parameters become `a`, `b`, ...; the same few
   for all of them, as each kind lives in a place of its own.
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 
@@ -43,7 +45,21 @@ def shrink(
     for module in program.modules.values():
         module.analyse()
     Renaming(program, fixed).apply()
+    for module in program.modules.values():
+        _import_from_nearby(program, module)
     return program.sources()
+
+
+def _import_from_nearby(program: Program, module: Module) -> None:
+    """Imports by a relative name of one word, where that is enough: a file spells names out."""
+    package = module.package.split(".")
+    for node in module.scope_of:
+        if isinstance(node, ast.ImportFrom) and program.base_known(node):
+            wanted = (node.module or "").split(".")
+            common = len(os.path.commonprefix([package, wanted]))
+            if common and len(wanted) <= common + 1:
+                node.level = len(package) - common + 1
+                node.module = ".".join(wanted[common:]) or None
 
 
 def _fixed(program: Program, outside: Collection[str]) -> set[str]:

@@ -97,6 +97,13 @@ class Program:
             return full
         return (base, alias.name) if known else None
 
+    def base_known(self, node: ast.ImportFrom) -> bool:
+        """Whether an import is from this program, by its full name."""
+        base = node.module or ""
+        return not node.level and any(
+            name == base or name.startswith(base + ".") for name in self.modules
+        )
+
     def origin(self, symbol: Symbol) -> Symbol:
         """Where a symbol was made that modules may have imported from each other."""
         while symbol[0] in self.modules:
