@@ -56,6 +56,7 @@ class App:
         self.ask = 1
         self._health_due_ms = HEALTH_MS
         self.reboot_ms = None  # when to restart
+        self.self_test = None  # a SelfTest under way
         self._told_time = False
         self._good = False
 
@@ -163,11 +164,14 @@ class App:
         self.health.period(self.uptime.ms() - now_ms)
 
     def look(self) -> None:
-        """Between periods: what has come in, what is due to go out, a piece of an explanation."""
+        """Between periods: what has come in, what is due to go out, a piece of an explanation, and
+        one of a self-test.
+        """
         now_ms = self.uptime.ms()
         for frame in self.link.read(now_ms):
             self._take(frame, now_ms)
         self.recorder.work()
+        self._test()
         self.reporter.flush(now_ms)
         if self.reboot_ms is not None and now_ms >= self.reboot_ms:
             self.close()
@@ -193,11 +197,25 @@ class App:
         try:
             from .rare.commands import Actions, run
 
-            self.reporter.say(run(frame, Actions(self)))
+            answer = run(frame, Actions(self, frame.get("id")))
+            if answer:
+                self.reporter.say(answer)
         except NOT_TO_BE_HAD as error:
             self._report(error)
         finally:
             release()
+
+    def _test(self):
+        test = self.self_test
+        if test is None:
+            return
+        try:
+            if test.work():
+                self.self_test = None
+                test.tell(self)
+        except NOT_TO_BE_HAD as error:
+            self.self_test = None
+            self._report(error)
 
     def _tell_vitals(self, now_ms):
         try:

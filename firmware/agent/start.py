@@ -15,7 +15,7 @@ GC_LOOP_THRESHOLD = 8192
 
 
 # What only starting needs; the loop has better use for its room.
-UNLOAD = ("agent.start", "agent.config", "agent.cognition.bundle")
+UNLOAD = ("agent.start", "agent.config", "agent.cognition.bundle", "agent.cognition.golden")
 
 
 def make(state):

@@ -32,6 +32,7 @@ COMMANDS: dict[str, dict[str, tuple[int, int]]] = {
     "ping": {},
     "set_limit": {"limit_mc": (0, 150_000)},
     "reboot": {},
+    "self-test": {},
 }
 # The others need an operator.
 FOR_ADMINS = ("set_limit", "reboot")

@@ -7,6 +7,9 @@ from host.simulation.errors import VmError
 from host.simulation.filesystem import build_flash
 from host.simulation.vm import ensure_vm
 
+# What tests look at or replace while it runs.
+KEPT = ("App", "_record", "mind", "cooling", "anomaly", "bundle", "file")
+
 
 @pytest.fixture(scope="session")
 def vm():
@@ -20,8 +23,7 @@ def vm():
 def firmware(tmp_path_factory):
     """The firmware compiled once, in a folder to copy."""
     folder = tmp_path_factory.mktemp("firmware")
-    # What tests look at or replace while it runs.
-    build_flash(folder, ROOT / "firmware", kept=("App", "_record", "mind", "cooling"))
+    build_flash(folder, ROOT / "firmware", kept=KEPT)
     return folder
 
 

@@ -11,6 +11,7 @@ import os
 
 from agent.plain import copy
 
+from . import golden
 from .engine import Model, ModelError
 from .features import FeatureWindow
 
@@ -21,7 +22,7 @@ MAX_MANIFEST = 8192
 MAX_EVALUATIONS = 2048  # of one explanation: baseline rows * 2 ** features
 
 
-_COMMON = ("role", "name", "specs", "names", "baseline", "model")
+_COMMON = ("role", "name", "folder", "specs", "names", "baseline", "file", "model")
 _OF_ROLE = {
     COOLING: ("horizon_s", "off_q", "on_q", "scale_num", "scale_shift"),
     ANOMALY: ("threshold", "hold", "in_mul", "out_mul", "shift"),
@@ -40,27 +41,28 @@ class _Bundle:
     def __init__(self, folder, role, max_arena_bytes=16384):
         manifest = _manifest(folder + "/manifest.json")
         path = folder + "/model.tflite"
+        self.folder = folder
         self.role = _member(manifest, "role", str)
         if self.role != role:
             raise BundleError("%s is for the role %r" % (folder, self.role))
         self.name = "%s@%d" % (_member(manifest, "id", str), _member(manifest, "version", int))
         self.specs = [_spec(row) for row in _member(manifest, "features", list)]
         self.names = [spec[0] for spec in self.specs]
-        self.baseline = [bytes_of(row) for row in _member(manifest, "baseline", list)]
+        self.baseline = [golden.bytes_of(row) for row in _member(manifest, "baseline", list)]
         self._check_baseline()
         if role == COOLING:
             self._read_cooling(manifest)
         else:
             self._read_anomaly(manifest)
-        _check_file(path, _member(manifest, "bytes", int), _member(manifest, "sha256", str))
-        golden = _member(manifest, "golden", list)
+        self.file = _file(path, _member(manifest, "bytes", int), _member(manifest, "sha256", str))
+        listed = _member(manifest, "golden", list)
         manifest = None
         try:
-            self.model = Model(path, max_arena_bytes, keep_inputs=True)
+            self.model = Model(self.file, max_arena_bytes, keep_inputs=True)
         except ModelError as error:
             raise BundleError("%s: %s" % (self.name, error))
         self._check_shapes()
-        self._check_golden(golden)
+        self._check_golden(listed)
 
     def _check_baseline(self):
         n = len(self.specs)
@@ -78,7 +80,7 @@ class _Bundle:
         self.horizon_s = _member(manifest, "horizon_s", int)
         self.off_q = self.on_q = None
         for action in _member(manifest, "actions", list):
-            q = int8(_member(action, "q", int))
+            q = golden.int8(_member(action, "q", int))
             if _member(action, "fan", int):
                 self.on_q = q
             else:
@@ -115,34 +117,23 @@ class _Bundle:
                 % (self.name, len(model.inputs[0]), len(model.outputs[0]), inputs, outputs)
             )
 
-    def _check_golden(self, golden):
-        view = self.model.inputs[0]
-        out = self.model.outputs[0]
-        if not golden:
-            raise BundleError("%s: it has no golden rows" % self.name)
-        for row in golden:
-            given = bytes_of(_member(row, "in", list))
-            wanted = bytes_of(_member(row, "out", list))
-            if len(given) != len(view) or len(wanted) != len(out):
-                raise BundleError("%s: a golden row does not fit the model" % self.name)
-            for i in range(len(view)):
-                view[i] = given[i]
-            self.model.invoke()
-            for i in range(len(out)):
-                if out[i] != wanted[i]:
-                    raise BundleError(
-                        "%s: a golden row gives %d, not %d: the board computes otherwise"
-                        % (self.name, out[i], wanted[i])
-                    )
+    def _check_golden(self, listed):
+        for row in golden.rows(listed, self.model):
+            wrong = golden.difference(self.model, row)
+            if wrong:
+                raise BundleError(
+                    "%s: a golden row gives %d, not %d: the board computes otherwise"
+                    % ((self.name,) + wrong)
+                )
 
 
 def load(role, root=ROOT):
     """The checked bundle of a role. Raises BundleError, NoBundleError where there is none.
 
-    `name` is "id@version"; `specs` has (name, offset, mul, shift) of each feature, `names` its
-    names; `baseline` has the Shapley baseline rows; `model` is loaded. `cooling` has `horizon_s`,
-    `off_q`, `on_q`, `scale_num` and `scale_shift`; `anomaly` `threshold`, `hold`, `in_mul`,
-    `out_mul` and `shift`.
+    `name` is "id@version"; `folder` says where it lies; `specs` has (name, offset, mul, shift) of
+    each feature, `names` its names; `baseline` has the Shapley baseline rows; `file` the bytes of
+    the .tflite file, which `model` works on. `cooling` has `horizon_s`, `off_q`, `on_q`,
+    `scale_num` and `scale_shift`; `anomaly` `threshold`, `hold`, `in_mul`, `out_mul` and `shift`.
     """
     folder = root + "/" + role
     try:
@@ -153,20 +144,8 @@ def load(role, root=ROOT):
         return copy(_Bundle(folder, role), _COMMON + _OF_ROLE[role])
     except OSError as error:
         raise BundleError("%s cannot be read: %s" % (folder, error))
-
-
-def int8(value):
-    """The value if it is one. Raises BundleError."""
-    if isinstance(value, bool) or not isinstance(value, int) or not -128 <= value <= 127:
-        raise BundleError("%r is not an int8 value" % (value,))
-    return value
-
-
-def bytes_of(row):
-    """A row of int8 values, checked. Raises BundleError."""
-    if not isinstance(row, list):
-        raise BundleError("a row of int8 values is needed")
-    return tuple([int8(value) for value in row])
+    except ValueError as error:
+        raise BundleError("%s: %s" % (folder, error))
 
 
 def _manifest(path):
@@ -201,15 +180,13 @@ def _spec(row):
     return name, _member(row, "offset", int), mul, shift
 
 
-def _check_file(path, size, sha256):
-    digest = hashlib.sha256()
-    total = 0
-    with open(path, "rb") as file:
-        while True:
-            block = file.read(512)
-            if not block:
-                break
-            total += len(block)
-            digest.update(block)
-    if total != size or binascii.hexlify(digest.digest()).decode() != sha256:
-        raise BundleError("%s is not the file its manifest names: deploy the bundle again" % path)
+def _file(path, size, sha256):
+    """The bytes of the file the manifest names, in one allocation of exactly their size."""
+    if os.stat(path)[6] == size:
+        data = bytearray(size)
+        with open(path, "rb") as file:
+            if file.readinto(data) == size:
+                digest = hashlib.sha256(data).digest()
+                if binascii.hexlify(digest).decode() == sha256:
+                    return data
+    raise BundleError("%s is not the file its manifest names: deploy the bundle again" % path)

@@ -32,6 +32,11 @@ class Explainer:
         """Gives up what is under way."""
         self._subject = self._steps = None
 
+    def forget(self, subject):
+        """Gives up an explanation of `subject`."""
+        if self._subject is subject:
+            self.stop()
+
     def work(self, evaluations):
         """Does at most that many; returns the phi block (docs/decision-record.md) and the
         contributions [(name, value in unit)] once done, None before.

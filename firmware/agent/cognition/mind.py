@@ -81,6 +81,12 @@ class Mind:
                 return "%s is not known" % role
         return ""
 
+    def put_out_of_use(self, role, why):
+        """From now on there is no model for `role`, "cooling" or "anomaly"; why: for `no_model`."""
+        if role == "cooling":
+            self._why_none = why
+        setattr(self, role, None)
+
     @property
     def fc_off_mc(self):
         return self.cooling.fc_off_mc if self.cooling else None

@@ -92,6 +92,12 @@ class Alarms:
         if self._anomaly.judge(above):
             self._say(self._anomaly, score, (score, threshold))
 
+    def withdraw_anomaly(self, why):
+        """Clears the anomaly alarm, if it is raised: there is no model any more to judge it by."""
+        if self._anomaly.active:
+            self._anomaly.active = False
+            self._tell(ANOMALY, False, why, None, None)
+
     def judge(self, case_mc, trip_mc, fan_on, rpm, now_ms):
         """After the relay was set."""
         for channel, one in self._sensors:

@@ -94,6 +94,13 @@ class Recorder:
         row = bytes_like(subject.features.row) if subject else None
         self._waiting.append([frame, subject, row, tail])
 
+    def forget(self, subject):
+        """What waits for an explanation of `subject` goes out without one: it is out of use."""
+        for waiting in self._waiting:
+            if waiting[1] is subject:
+                waiting[1] = None
+        self._explainer.forget(subject)
+
     def work(self) -> None:
         """A bounded step: at most one frame is finished."""
         if not self._waiting:

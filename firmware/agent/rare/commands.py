@@ -1,9 +1,9 @@
 """Commands from outside: checked against one table, then handed to a method of their name.
 
-    answer = run(frame, Actions(app))     # {"id", "ok", "msg"} and sometimes "data"
+    answer = run(frame, Actions(app, frame.get("id")))  # {"id", "ok", "msg"} and sometimes "data"
 
-`target` has a method cmd_<name>(args) that returns (ok, message, data or None). What is wrong with
-a frame is answered, never raised.
+`target` has a method cmd_<name>(args), without a -, that returns (ok, message, data or None), or
+None where it answers later. What is wrong with a frame is answered, never raised.
 """
 
 from agent.decision.override import MAX_S
@@ -18,13 +18,14 @@ COMMANDS = {
     "ping": (),
     "set_limit": (("limit_mc", -(1 << 29), 1 << 29),),
     "reboot": (),
+    "self-test": (),
 }
 MAX_ID = 32
 REBOOT_DELAY_MS = 300
 
 
 def run(frame, target):
-    """The answer to a `cmd` frame."""
+    """The answer to a `cmd` frame, or None where it comes later."""
     id = frame.get("id")
     if not isinstance(id, str) or not 0 < len(id) <= MAX_ID:
         return _answer(None, False, "id: 1 to %d characters are needed" % MAX_ID)
@@ -42,8 +43,8 @@ def run(frame, target):
     for key in args:
         if not [row for row in COMMANDS[name] if row[0] == key]:
             return _answer(id, False, "%s has no such argument; it takes %s" % (name, _takes(name)))
-    ok, msg, data = getattr(target, "cmd_" + name)(args)
-    return _answer(id, ok, msg, data)
+    told = getattr(target, "cmd_" + name.replace("-", ""))(args)
+    return _answer(id, *told) if told else None
 
 
 def _takes(name):
@@ -58,10 +59,14 @@ def _answer(id, ok, msg, data=None):
 
 
 class Actions:
-    """The commands, for an App. Arguments have been checked against COMMANDS."""
+    """The commands, for an App. Arguments have been checked against COMMANDS.
 
-    def __init__(self, app):
+    id: of the command, for those that answer later.
+    """
+
+    def __init__(self, app, id):
         self._app = app
+        self._id = id
 
     def cmd_override(self, args):
         self._app.override.set(args["fan"], args["for_s"], self._app.uptime.ms())
@@ -98,3 +103,14 @@ class Actions:
     def cmd_reboot(self, args):
         self._app.reboot_ms = self._app.uptime.ms() + REBOOT_DELAY_MS
         return True, "restarting", None
+
+    def cmd_selftest(self, args):
+        app = self._app
+        if app.self_test:
+            return False, "a self-test is under way", None
+        if not app.mind.cooling and not app.mind.anomaly:
+            return False, "no model is in use", None
+        from agent.rare.self_test import SelfTest
+
+        app.self_test = SelfTest(self._id, app.mind, app.uptime.ms())
+        return None
