@@ -4,7 +4,8 @@ from .features import FeatureWindow
 
 # Samples before the score means anything: until then the window's means and trend are of a few.
 WARM = 60
-_NEEDS = {
+# The sensor behind a feature, besides the case.
+NEEDS = {
     "ambient_mc": "ambient",
     "rise_mk": "ambient",
     "power_mw": "power",
@@ -76,7 +77,7 @@ class Mind:
         if sensors.case.value is None:
             return "the case temperature is not known"
         for name in model.bundle.names:
-            role = _NEEDS.get(name)
+            role = NEEDS.get(name)
             if role and getattr(sensors, role).value is None:
                 return "%s is not known" % role
         return ""
