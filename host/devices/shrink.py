@@ -4,6 +4,7 @@ MicroPython keeps every name it meets in RAM for ever, and the agent has about a
 own. What is nobody else's business need not be long, nor different from place to place:
 
 - integer constants of a module become the number wherever they are used;
+- texts of the engine's exceptions are packed;
 - imports are relative: a .mpy spells out each module's name, a dotted one in full;
 - names of modules, classes, methods, attributes and parameters become `a`, `b`, ...; the same few
   for all of them, as each kind lives in a place of its own.
@@ -17,7 +18,6 @@ from __future__ import annotations
 
 import ast
 import itertools
-import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 
@@ -25,6 +25,10 @@ from host.devices.shrinking.constants import inline
 from host.devices.shrinking.external import EXTERNAL
 from host.devices.shrinking.names import Renaming
 from host.devices.shrinking.program import Module, Program, is_native
+from host.devices.shrinking.texts import pack
+
+# The engine's exceptions, and what raises them with a text: most texts on a board are theirs.
+PACKED = ("ModelError", ("refuse",))
 
 WORD = re.compile(r"[A-Za-z_]\w*")
 NAMES = re.compile(r"[\w.]+")
@@ -40,6 +44,7 @@ def shrink(
     outside: files that use these and stay as they are. kept: further names that must not change.
     """
     program = Program(sources)
+    pack(program, *PACKED)
     fixed = _fixed(program, (outside or {}).values()) | set(kept)
     inline(program, fixed)
     for module in program.modules.values():
@@ -56,7 +61,9 @@ def _import_from_nearby(program: Program, module: Module) -> None:
     for node in module.scope_of:
         if isinstance(node, ast.ImportFrom) and program.base_known(node):
             wanted = (node.module or "").split(".")
-            common = len(os.path.commonprefix([package, wanted]))
+            common = 0
+            while package[common : common + 1] == wanted[common : common + 1] != []:
+                common += 1
             if common and len(wanted) <= common + 1:
                 node.level = len(package) - common + 1
                 node.module = ".".join(wanted[common:]) or None

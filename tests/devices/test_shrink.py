@@ -212,6 +212,42 @@ CASES = {
         {"problems"},
         {"PlantError", "Lost"},
     ),
+    "texts of the engine's exceptions are spelled out where they are made": (
+        {
+            "p/a.py": """
+                class ModelError(Exception):
+                    pass
+
+                class FormatError(ModelError):
+                    pass
+
+                class Op:
+                    def refuse(self, reason):
+                        raise FormatError("operator %s: %s" % ("ADD", reason))
+
+                def run():
+                    told = []
+                    for n in range(3):
+                        try:
+                            if n == 0:
+                                raise ModelError("a tensor of shape %s is not supported" % (2,))
+                            if n == 1:
+                                Op().refuse("a tensor of shape 4 is not supported")
+                            Op().refuse("all %d are not supported" % n)
+                        except ModelError as error:
+                            told.append(str(error))
+                    return told
+            """,
+        },
+        "from p.a import run\nresult = run()",
+        [
+            "a tensor of shape 2 is not supported",
+            "operator ADD: a tensor of shape 4 is not supported",
+            "operator ADD: all 2 are not supported",
+        ],
+        {"refuse", "reason"},
+        {"ModelError", "FormatError"},
+    ),
 }
 
 
@@ -266,6 +302,16 @@ def test_names_of_the_hardware_are_known():
     defined = {name for name in defined if name[0] != "_"}
     assert len(defined) > 30
     assert not defined - EXTERNAL
+
+
+def test_repeated_phrases_are_kept_once():
+    text = "class ModelError(Exception):\n    pass\n" + "".join(
+        f'def f{i}():\n    raise ModelError("this tensor {i} has an unknown number of sizes")\n'
+        for i in range(9)
+    )
+    shrunk = shrink({"p/a.py": text})
+    assert "".join(shrunk.values()).count(" unknown number of ") == 1
+    assert "unknown number of " in shrunk["p/phrases.py"]
 
 
 def test_broken_files_are_named():

@@ -79,12 +79,15 @@ class Program:
     def __init__(self, sources: dict[str, str]) -> None:
         self.modules: dict[str, Module] = {}
         for path, text in sources.items():
-            try:
-                module = Module(path, _Bare().visit(ast.parse(text, path)))
-            except SyntaxError as error:
-                error.filename = path
-                raise
-            self.modules[module.name] = module
+            self.add(path, text)
+
+    def add(self, path: str, text: str) -> None:
+        try:
+            module = Module(path, _Bare().visit(ast.parse(text, path)))
+        except SyntaxError as error:
+            error.filename = path
+            raise
+        self.modules[module.name] = module
 
     def meant(self, module: Module, node: ast.ImportFrom, alias: ast.alias) -> Symbol | str | None:
         """What an import's name is: a Symbol, a module's full name, or None: not this program's."""
