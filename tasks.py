@@ -105,12 +105,41 @@ def bridge(_, config="", port=None, store="", broker="", embedded_broker=False, 
 
 
 @task(
-    positional=["port"],
-    help={"json": "frames only, as JSON lines", "raw": "everything as it comes"},
+    optional=["plot", "wait"],
+    iterable=["type", "not_", "send"],
+    auto_shortflags=False,
+    help={
+        "port": "serial port (default: the only one with a board)",
+        "board": "kind of board, to find its port by",
+        "type": "show only these, e.g. dec,alarm,text; may be repeated",
+        "not": "show all but these, e.g. tel; may be repeated",
+        "plot": "a live chart below, e.g. case_mc,ambient_mc",
+        "log": "file for every byte with its time",
+        "replay": "show such a file instead of a port",
+        "send": "a command, e.g. 'override on 10m'; may be repeated",
+        "wait": "end with the answer, at most so many seconds (10)",
+        "json": "one JSON object per line",
+        "raw": "everything as it comes",
+    },
 )
-def monitor(_, port, json=False, raw=False):
-    """Watch what a board says on its serial port."""
-    _python("host.devices.monitor", port, *_options(json=json, raw=raw))
+def monitor(
+    _,
+    port="",
+    board="",
+    type=None,
+    not_=None,
+    plot="",
+    log="",
+    replay="",
+    send=None,
+    wait="",
+    json=False,
+    raw=False,
+):
+    """Watch what a board says; send it commands."""
+    words = _options(board=board, type=type, plot=plot, log=log, replay=replay, send=send)
+    words += _options(wait=wait, json=json, raw=raw, **{"not": not_})
+    _python("host.devices.monitor", *([port] if port else []), *words)
 
 
 @task(
@@ -120,6 +149,62 @@ def monitor(_, port, json=False, raw=False):
 def check_model(_, file, board="", json=False):
     """Would a board run this .tflite? Cost per layer, arena, advice."""
     _python("host.check_model", file, *_options(board=board, json=json))
+
+
+@task(help={"show": "draw one board: its pins and budgets", "json": "for programs"})
+def boards(_, show="", json=False):
+    """The boards there are, what they have, where things go."""
+    _python("host.devices.show", *_options(show=show, json=json))
+
+
+@task(
+    iterable=["bundle"],
+    help={
+        "name": "the device's name, e.g. cellar (default: board and a number)",
+        "board": "see invoke boards",
+        "sensors": "what differs, e.g. 'ambient=ntc:35 fan=none'",
+        "output": "pin, contact and level of the relay: '26 nc high'",
+        "limits": "limit and trip point in C: '45 55'",
+        "link": "how it talks to the host: serial",
+        "bundle": "folder of a model bundle; may be repeated; or none",
+        "site": "where it stands (default home)",
+        "out": "the file to write (default agents/NAME.toml)",
+        "yes": "ask nothing: take the default for what is not named",
+        "force": "replace a file that is there",
+        "json": "for programs",
+    },
+)
+def new_agent(
+    _,
+    name="",
+    board="",
+    sensors="",
+    output="",
+    limits="",
+    link="",
+    bundle=None,
+    site="",
+    out="",
+    yes=False,
+    force=False,
+    json=False,
+):
+    """Five questions, answered by a checked file for a new board."""
+    words = _options(
+        name=name,
+        board=board,
+        sensors=sensors,
+        output=output,
+        limits=limits,
+        link=link,
+        bundle=bundle,
+        site=site,
+        out=out,
+        yes=yes,
+        force=force,
+        json=json,
+    )
+    _python("host.devices.new_agent", *words)
 
 
 @task(iterable=["chip"], help={"chip": "e.g. esp32, esp32c3; may be repeated (default: all)"})
