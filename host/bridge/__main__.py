@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from host.bridge import VERSION, config, logs
@@ -49,12 +50,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if os.name == "nt":
             raise StartError("serial ports need Linux or macOS; on Windows run it in WSL 2")
-        settings = config.load(flags.pop("config"), flags)
+        path = flags.pop("config")
+        settings = config.load(path, flags)
         logs.configure(settings.log_level)
         # Only now: importing the service costs more than reading the settings.
         from host.bridge.service import serve
 
-        serve(settings)
+        serve(settings, partial(config.load, path, flags))
     except StartError as error:
         print(f"fanwise bridge: {error}", file=sys.stderr)
         return 2

@@ -19,6 +19,7 @@ from host.bridge.store_settings import StoreConfig
 from host.bridge.toml_table import Table
 from host.bridge.users import ROLES, Role, User, Users
 
+AUTO = "auto"
 NAME = re.compile(r"[a-z0-9_-]{1,32}")
 
 
@@ -50,7 +51,7 @@ def load(path: Path | None, flags: dict[str, Any]) -> Config:
     users = _users(table)
     config = Config(
         site=site,
-        ports=_ports(table, flags.get("port"), problems),
+        ports=_ports(table, flags.get("port"), "mqtt_boards" in tree, problems),
         baud=table.integer("baud", None, 115200, 1200, 4_000_000),
         keepalive_s=table.number("keepalive_s", flags.get("keepalive_s"), 10.0, 0.05, 20.0),
         store=StoreConfig(
@@ -87,14 +88,20 @@ def _read(path: Path, problems: list[str]) -> dict[str, Any]:
     return {}
 
 
-def _ports(table: Table, flag: list[str] | None, problems: list[str]) -> tuple[str, ...]:
+def _ports(
+    table: Table, flag: list[str] | None, optional: bool, problems: list[str]
+) -> tuple[str, ...]:
     known = len(problems)
     ports = table.texts("ports", flag)
-    if not ports and len(problems) == known:
-        problems.append("no serial port: give --port /dev/ttyUSB0 (repeatable) or ports = [...]")
+    if not ports and not optional and len(problems) == known:
+        problems.append(
+            "no serial port: give --port /dev/ttyUSB0 (repeatable), --port auto, or ports = [...]"
+        )
     for port in sorted({port for port in ports if ports.count(port) > 1}):
         problems.append(f"serial port {port} is given twice; name each board's port once")
     for port in dict.fromkeys(ports):
+        if port == AUTO:
+            continue
         try:
             mode = os.stat(port).st_mode
         except OSError:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from host.bridge.backoff import Backoff
 from host.bridge.commands import Commands
 from host.bridge.hub import Hub
-from host.bridge.link import Link
+from host.bridge.link import Intake, Link
 from host.bridge.registry import Registry
 from host.bridge.store import Store
 from host.bridge.writer import Writer
@@ -26,6 +26,8 @@ class Core:
     writer: Writer
     commands: Commands
     links: list[Link]
+    intake: Intake
+    keepalive_s: float
 
 
 class Gateway(Protocol):

@@ -19,6 +19,7 @@ from host.bridge.users import Users
 # Name, which is also that of its table in the configuration: module.
 BUILT_IN = {
     "mqtt": "host.gateways.mqtt",
+    "mqtt_boards": "host.gateways.mqtt_boards",
     "web": "host.gateways.web.server",
 }
 # Imported though the configuration has no table of theirs: flags and defaults count, too.

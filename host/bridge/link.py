@@ -1,33 +1,33 @@
-"""One serial port and the board behind it.
+"""One board and what is said with it, whatever carries the bytes.
 
-    waiting       the path does not exist yet, or cannot be opened
-    connecting    open, the board has not said who it is
+    waiting       what carries it is not there yet, or cannot be opened
+    connecting    there, the board has not said who it is
     online        frames come from a known board
-    lost          open, but silent for SILENT_S
+    sleeping      the board said it would be silent until a time
+    lost          there, but silent for SILENT_S, or longer than it meant to sleep
     duplicate     another link already speaks for this board id
-    disconnected  the port went away; opened again after a pause
+    disconnected  what carried it went away; taken up again after a pause
 
 Durable frames go to the writer and are acknowledged when it says they are on disk. Until the board
-is known they are held back, a few of them; the board repeats the rest.
+is known they are held back, a few of them; the board repeats the rest. One board cannot slow
+another: each has its share of the writer's queue, and telemetry beyond a rate is dropped, counted.
 """
 
-import asyncio
 import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from agent.communication import frames
 from host.bridge import validate
-from host.bridge.backoff import Backoff
-from host.bridge.errors import InvalidFrame, LinkError
+from host.bridge.errors import InvalidFrame
 from host.bridge.link_stats import LinkStats
 from host.bridge.logs import event
 from host.bridge.records import Incoming
 from host.bridge.registry import Registry, Status
-from host.bridge.serial_port import SerialPort
 from host.bridge.writer import Writer
 
 LOG = logging.getLogger("fanwise.link")
@@ -38,118 +38,99 @@ CLOCK_S = 600.0
 # A board that is just starting answers late; one that is running within a period.
 REBIRTH_S = 3.0
 DUPLICATE_RETRY_S = 10.0
+# A board's clock is no better than this over a sleep.
+OVERSLEPT_S = 30.0
 HELD_FRAMES = 32
 # A board's receive buffer is a few hundred bytes: acknowledgements go in small frames.
 ACKS_PER_FRAME = 8
+TELEMETRY_PER_S = 100
+TELEMETRY_BURST = 400
 
 
 class State(StrEnum):
     WAITING = "waiting"
     CONNECTING = "connecting"
     ONLINE = "online"
+    SLEEPING = "sleeping"
     LOST = "lost"
     DUPLICATE = "duplicate"
     DISCONNECTED = "disconnected"
 
 
-class Link:
-    """Runs until cancelled. `device` is the board's id once known."""
+@dataclass(frozen=True)
+class Intake:
+    """Where links hand over what boards say."""
 
-    def __init__(
-        self,
-        path: str,
-        baud: int,
-        keepalive_s: float,
-        writer: Writer,
-        registry: Registry,
-        on_response: Callable[[str, dict[str, Any]], None],
-        on_hello: Callable[[str, int, dict[str, Any]], None],
-    ) -> None:
+    writer: Writer
+    registry: Registry
+    answered: Callable[[str, dict[str, Any]], None]
+    hello: Callable[[str, int, dict[str, Any]], None]
+
+
+STATUSES = (State.ONLINE, State.SLEEPING, State.LOST, State.DISCONNECTED)
+
+
+class Link:
+    """`device` is the board's id once known; `path` names the link to people."""
+
+    def __init__(self, path: str, keepalive_s: float, intake: Intake) -> None:
         self.path = path
         self.state = State.WAITING
         self.detail = ""
         self.device: str | None = None
         self.stats = LinkStats()
-        self._baud = baud
         self._keepalive_s = keepalive_s
-        self._writer = writer
-        self._registry = registry
-        self._on_response = on_response
-        self._on_hello = on_hello
-        self._port: SerialPort | None = None
+        self._intake = intake
         self._decoder = frames.Decoder()
         self._held: deque[dict[str, Any]] = deque(maxlen=HELD_FRAMES)
-        self._closed = asyncio.Event()
         self._seq = 0
         self._born = time.monotonic()
-        self._heard = self._opened = 0.0
+        self._heard = self._said = 0.0
+        self._due = {"clock": 0.0, "rebirth": 0.0}
         self._boot = 0
-
-    async def run(self) -> None:
-        """Open, serve, and open again, for ever."""
-        backoff = Backoff(0.25, 5.0)
-        try:
-            while True:
-                if self._open():
-                    await self._serve()
-                    # A port that opens and dies at once must not spin.
-                    if time.monotonic() - self._opened > 2.0:
-                        backoff.reset()
-                await asyncio.sleep(backoff.delay_s())
-        finally:
-            self.close()
+        self._wakes: float | None = None
+        self._credit, self._credited = float(TELEMETRY_BURST), 0.0
 
     def close(self) -> None:
-        if self._port:
-            self._port.close()
-            self._port = None
+        """Let go of what carries the bytes."""
+
+    def write(self, data: bytes) -> bool:
+        """Hand bytes to what carries them; False if it takes none."""
+        raise NotImplementedError
+
+    def check(self, frame: dict[str, Any]) -> None:
+        """Refuse frames this kind of link must not carry. Raises InvalidFrame."""
 
     def send(self, obj: dict[str, Any]) -> bool:
-        """Send one frame; False if the port is closed or the board does not read."""
-        if self._port is None:
-            return False
+        """Send one frame; False if there is nothing to send it over or the board does not read."""
         self._seq += 1
-        now_ms = int((time.monotonic() - self._born) * 1000)
+        now = time.monotonic()
+        now_ms = int((now - self._born) * 1000)
         head = {"t": obj["t"], "boot": 0, "seq": self._seq, "ms": now_ms, "at": int(time.time())}
-        sent = self._port.write(frames.encode({**head, **obj}))
+        sent = self.write(frames.encode({**head, **obj}))
+        if sent:
+            self._said = now
         self.stats.writes_dropped += not sent
         return sent
 
-    # -- opening and keeping time --------------------------------------------------------------
+    # -- coming, going and keeping time --------------------------------------------------------
 
-    def _open(self) -> bool:
-        self._closed.clear()
-        try:
-            self._port = SerialPort(self.path, self._baud, self._received, self._gone)
-        except LinkError as error:
-            self._enter(State.WAITING, str(error))
-            return False
+    def opened(self) -> None:
+        """Bytes can be carried from now on."""
         self._decoder = frames.Decoder()
         self._held.clear()
-        self.device, self._boot = None, 0
+        self.device, self._boot, self._wakes = None, 0, None
         self.stats.connects += 1
-        self._heard = self._opened = time.monotonic()
-        self._enter(State.CONNECTING)
-        return True
+        self._heard = self._said = time.monotonic()
+        self._due = {"clock": 0.0, "rebirth": 0.0}
+        self.enter(State.CONNECTING)
 
-    async def _serve(self) -> None:
-        due = {"clock": 0.0, "ping": time.monotonic() + self._keepalive_s, "rebirth": 0.0}
-        while not self._closed.is_set():
-            self._tick(time.monotonic(), due)
-            tick_s = min(TICK_S, self._keepalive_s)
-            try:
-                # Not wait_for: on Python 3.11 it can swallow a cancellation that comes with it.
-                async with asyncio.timeout(tick_s):
-                    await self._closed.wait()
-            except TimeoutError:
-                pass
-
-    def _tick(self, now: float, due: dict[str, float]) -> None:
-        if self._port is None:
-            return
-        if self.state is not State.ONLINE and self._port.replaced():
-            self.close()
-            self._gone("replaced by another device")
+    def tick(self, now: float) -> None:
+        """Called each second while bytes can be carried; `now` on the monotonic clock."""
+        due = self._due
+        if self.state is State.SLEEPING:
+            if self._wakes is not None and now > self._wakes:
+                self.enter(State.LOST, "slept longer than it said")
             return
         if now >= due["clock"]:
             due["clock"] = now + CLOCK_S
@@ -158,36 +139,32 @@ class Link:
             wait = DUPLICATE_RETRY_S if self.state is State.DUPLICATE else REBIRTH_S
             due["rebirth"] = now + wait
             self._ask_who()
-        elif now >= due["ping"]:
-            due["ping"] = now + self._keepalive_s
+        elif now - self._said >= self._keepalive_s:
             self.send({"t": "cmd", "id": f"ping-{self._seq}", "name": "ping", "args": {}})
         if now - self._heard > SILENT_S:
             for _, text in self._decoder.flush():
                 self.stats.text(text)
             if self.state is State.ONLINE:
-                self._enter(State.LOST, f"silent for {SILENT_S:.0f} s")
+                self.enter(State.LOST, f"silent for {SILENT_S:.0f} s")
 
     def _ask_who(self) -> None:
         self.send({"t": "cmd", "id": f"who-{self._seq}", "name": "rebirth", "args": {}})
 
-    def _gone(self, reason: str) -> None:
-        self._port = None
-        self._enter(State.DISCONNECTED, reason)
-        self._closed.set()
-
-    def _enter(self, state: State, detail: str = "") -> None:
+    def enter(self, state: State, detail: str = "") -> None:
         if (state, detail) == (self.state, self.detail):
             return
         self.state, self.detail = state, detail
-        level = logging.INFO if state in (State.CONNECTING, State.ONLINE) else logging.WARNING
+        good = (State.CONNECTING, State.ONLINE, State.SLEEPING)
+        level = logging.INFO if state in good else logging.WARNING
         fields = {"port": self.path, "device": self.device or "?"}
         event(LOG, level, f"{state}{': ' + detail if detail else ''}", **fields)
-        if self.device and state in (State.ONLINE, State.LOST, State.DISCONNECTED):
-            self._registry.status(self.device, Status(state.value), self)
+        if self.device and state in STATUSES:
+            self._intake.registry.status(self.device, Status(state.value), self)
 
     # -- receiving -----------------------------------------------------------------------------
 
-    def _received(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
+        """Bytes from the board, in any pieces."""
         for kind, *rest in self._decoder.feed(data):
             if kind == frames.TEXT:
                 self.stats.text(rest[0])
@@ -202,6 +179,7 @@ class Link:
         self._heard = time.monotonic()
         try:
             frame = validate.frame(obj)
+            self.check(frame)
         except InvalidFrame as error:
             self._invalid(obj, str(error))
             return
@@ -211,10 +189,10 @@ class Link:
             if kind in validate.DURABLE and self.state is State.CONNECTING:
                 self._held.append(frame)
         elif self.state is not State.DUPLICATE:
-            if not self._registry.claim(self.device, self):
-                self._enter(State.DUPLICATE, f"{self.device} speaks through another port now")
+            if not self._intake.registry.claim(self.device, self):
+                self.enter(State.DUPLICATE, f"{self.device} speaks through another port now")
                 return
-            self._enter(State.ONLINE)
+            self.enter(State.ONLINE)
             if frame["boot"] > self._boot:
                 # It restarted and its hello was lost on the way.
                 self._boot = frame["boot"]
@@ -223,19 +201,19 @@ class Link:
 
     def _hello(self, frame: dict[str, Any]) -> None:
         device = frame["dev"]
-        if not self._registry.claim(device, self):
+        if not self._intake.registry.claim(device, self):
             self.device = None
             self._held.clear()
-            self._enter(State.DUPLICATE, f"{device} already speaks through another port")
+            self.enter(State.DUPLICATE, f"{device} already speaks through another port")
             return
         if self.device not in (None, device):
-            self._registry.status(str(self.device), Status.DISCONNECTED, self)
+            self._intake.registry.status(str(self.device), Status.DISCONNECTED, self)
         self.device = device
         self._boot = frame["boot"]
         self.stats.saw_volatile(frame["boot"], frame["seq"])
-        self._registry.hello(device, frame)
-        self._on_hello(device, frame["boot"], frame)
-        self._enter(State.ONLINE)
+        self._intake.registry.hello(device, frame)
+        self._intake.hello(device, frame["boot"], frame)
+        self.enter(State.ONLINE)
         while self._held:
             self._known(self._held.popleft())
 
@@ -246,18 +224,33 @@ class Link:
         if kind in validate.DURABLE:
             self.stats.saw_durable(boot, seq)
             incoming = Incoming(device, boot, seq, frame, time.time())
-            self._writer.add(incoming, self._acknowledge)
+            self._intake.writer.add(incoming, self._acknowledge)
             return
         self.stats.saw_volatile(boot, seq)
         if kind == "tel":
-            at = self._registry.telemetry(device, frame)
-            self._writer.add_telemetry(device, at, frame)
+            if not self._within_rate():
+                self.stats.throttled += 1
+                return
+            at = self._intake.registry.telemetry(device, frame)
+            self._intake.writer.add_telemetry(device, at, frame)
         elif kind == "rsp":
-            self._on_response(device, frame)
+            self._intake.answered(device, frame)
         elif kind == "health":
-            self._registry.health(device, frame)
+            self._intake.registry.health(device, frame)
         elif kind == "log":
             event(LOG, logging.INFO, "board says", device=device, msg=frame["msg"])
+        elif kind == "bye":
+            self._wakes = time.monotonic() + frame["sleep_s"] + OVERSLEPT_S
+            self.enter(State.SLEEPING, f"for {frame['sleep_s']} s")
+
+    def _within_rate(self) -> bool:
+        """A token bucket: TELEMETRY_PER_S in the long run."""
+        since, self._credited = self._heard - self._credited, self._heard
+        self._credit = min(TELEMETRY_BURST, self._credit + since * TELEMETRY_PER_S)
+        if self._credit < 1:
+            return False
+        self._credit -= 1
+        return True
 
     def _invalid(self, obj: dict[str, Any], reason: str) -> None:
         """Count it. A durable one is set aside and acknowledged: it would block those behind it."""
@@ -270,7 +263,7 @@ class Link:
             return
         if all(type(n) is int and 0 <= n <= validate.INT_MAX for n in (boot, seq)):
             incoming = Incoming(self.device, boot, seq, obj, time.time(), reason)  # type: ignore[arg-type]
-            self._writer.add(incoming, self._acknowledge)
+            self._intake.writer.add(incoming, self._acknowledge)
 
     def _acknowledge(self, keys: list[tuple[int, int]]) -> None:
         for at in range(0, len(keys), ACKS_PER_FRAME):

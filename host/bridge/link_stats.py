@@ -21,6 +21,7 @@ class LinkStats:
     volatile_lost: int = 0
     connects: int = 0
     writes_dropped: int = 0
+    throttled: int = 0
     _durable: dict[int, "Sequence"] = field(default_factory=dict)
     _volatile: tuple[int, int] = (0, 0)
 

@@ -10,7 +10,7 @@ from host.bridge.hub import BoardChanged, Hub, Reading, Stored
 from host.bridge.records import Record
 
 HISTORY_POINTS = 900
-MAX_DEVICES = 256
+MAX_DEVICES = 4096
 MAX_ALARMS = 32
 
 
@@ -18,6 +18,7 @@ class Status(StrEnum):
     """Status of a board as published, docs/topics.md."""
 
     ONLINE = "online"
+    SLEEPING = "sleeping"
     LOST = "lost"
     DISCONNECTED = "disconnected"
     OFFLINE = "offline"

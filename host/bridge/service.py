@@ -2,99 +2,120 @@
 
 import asyncio
 import logging
+import operator
 import signal
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from host.bridge import logs
 from host.bridge.commands import Commands
 from host.bridge.config import Config
-from host.bridge.core import Core, Gateway, keep_running
-from host.bridge.errors import StoreBusy
+from host.bridge.core import Core, keep_running
+from host.bridge.errors import ConfigError, StoreBusy
 from host.bridge.hub import Hub
-from host.bridge.link import Link
+from host.bridge.link import Intake, Link
 from host.bridge.logs import event
 from host.bridge.records import Record
 from host.bridge.registry import Registry, Status
+from host.bridge.running_gateways import RunningGateways
+from host.bridge.serial_links import SerialLinks
 from host.bridge.store import Store
 from host.bridge.writer import Writer
 
 LOG = logging.getLogger("fanwise.bridge")
 RESTORED_DECISIONS = 20
 RESTORED_S = 900
-STOP_S = 1.5
+# What the parts hold on to from the start.
+NEED_RESTART = ("site", "baud", "keepalive_s", "store.path", "store.telemetry_every_s")
 
 
 class Service:
-    def __init__(self, config: Config) -> None:
-        """Opens the store. Raises StoreUnusable."""
+    def __init__(self, config: Config, load: Callable[[], Config] | None = None) -> None:
+        """Opens the store. `load` reads the settings anew, for SIGHUP. Raises StoreUnusable."""
         self._config = config
+        self._load = load
         store = Store(config.store.path, config.store.telemetry_every_s)
         hub = Hub()
         self._registry = Registry(hub)
         writer = Writer(store, config.store, self._stored)
         commands = Commands(self._send, writer, store)
-        self._links = [
-            Link(
-                path,
-                config.baud,
-                config.keepalive_s,
-                writer,
-                self._registry,
-                commands.answered,
-                self._hello,
-            )
-            for path in config.ports
-        ]
-        self.core = Core(config.site, hub, self._registry, store, writer, commands, self._links)
-        self._gateways: list[Gateway] = []
+        intake = Intake(writer, self._registry, commands.answered, self._hello)
+        self._links: list[Link] = []
+        self._serial = SerialLinks(self._links, config.baud, config.keepalive_s, intake)
+        self.core = Core(
+            config.site,
+            hub,
+            self._registry,
+            store,
+            writer,
+            commands,
+            self._links,
+            intake,
+            config.keepalive_s,
+        )
+        self._gateways = RunningGateways(self.core)
         self._tasks: list[asyncio.Task[None]] = []
         self._hellos: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
+        self._reload = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises StartError before anything is served."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         self._restore()
-        self._gateways = [plan.make(self.core) for plan in self._config.gateways]
-        started: list[Gateway] = []
         try:
-            for gateway in self._gateways:
-                await gateway.start()
-                started.append(gateway)
+            await self._gateways.start(self._config.gateways)
             self._start("writer", self.core.writer.run)
-            for gateway in self._gateways:
-                self._start(gateway.name, gateway.run)
-            for link in self._links:
-                self._start(f"link {link.path}", link.run)
+            self._serial.follow(self._config.ports)
+            self._start("ports", self._serial.run)
+            self._start("settings", self._reloads)
             event(LOG, logging.INFO, "running", site=self._config.site, ports=len(self._links))
             await self._stopping.wait()
         finally:
-            await self._stop(started)
+            await self._stop()
 
     def _start(self, name: str, work: Any) -> None:
         self._tasks.append(asyncio.create_task(keep_running(name, work), name=name))
 
-    async def _stop(self, gateways: list[Gateway]) -> None:
-        for link in self._links:
-            link.close()
-            if link.device:
-                self._registry.status(link.device, Status.OFFLINE, link)
-        for task in self._tasks:
-            if task.get_name() not in {gateway.name for gateway in gateways}:
-                task.cancel()
-        # Gateways first say goodbye on connections they still have.
-        stops = [asyncio.wait_for(gateway.stop(), STOP_S) for gateway in gateways]
-        for result in await asyncio.gather(*stops, return_exceptions=True):
-            if isinstance(result, Exception):
-                event(LOG, logging.WARNING, "a gateway did not stop in order", reason=repr(result))
+    async def _stop(self) -> None:
         for task in self._tasks:
             task.cancel()
+        await self._serial.stop()
+        for board in self._registry.boards.values():
+            self._registry.status(board.device, Status.OFFLINE, board.owner)
+        await self._gateways.stop()
         await asyncio.gather(*self._tasks, *self._hellos, return_exceptions=True)
         await self.core.writer.drain()
         event(LOG, logging.INFO, "stopped")
+
+    async def _reloads(self) -> None:
+        """Settings anew at SIGHUP: only what differs is touched, and no link that stays."""
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            if self._load is None:
+                continue
+            try:
+                config = await asyncio.to_thread(self._load)
+            except ConfigError as error:
+                for problem in error.problems:
+                    event(LOG, logging.ERROR, f"settings not reloaded: {problem}")
+                continue
+            for name in NEED_RESTART:
+                if _value(config, name) != _value(self._config, name):
+                    event(LOG, logging.WARNING, "needs a restart to change", setting=name)
+            self._config = replace(config, print_decisions=self._config.print_decisions)
+            logs.configure(config.log_level)
+            self.core.writer.limits = config.store
+            self._serial.follow(config.ports)
+            await self._gateways.change(config.gateways)
+            event(LOG, logging.INFO, "settings reloaded")
 
     # -- from links and writer -----------------------------------------------------------------
 
@@ -133,6 +154,10 @@ class Service:
             event(LOG, logging.WARNING, "could not read earlier boards", reason=error)
 
 
+def _value(config: Config, name: str) -> object:
+    return operator.attrgetter(name)(config)
+
+
 def decision_line(record: Record) -> str:
     """One decision for the console: time, device, fan, reason."""
     clock = time.strftime("%H:%M:%S", time.localtime(record.at))
@@ -140,11 +165,11 @@ def decision_line(record: Record) -> str:
     return f"{clock}  {record.device:<12} fan {fan}  {record.body['why']}"
 
 
-def serve(config: Config) -> None:
+def serve(config: Config, load: Callable[[], Config] | None = None) -> None:
     """Run the bridge in a new event loop until it is told to stop. Raises StartError."""
 
     async def main() -> None:
-        await Service(config).run()
+        await Service(config, load).run()
 
     asyncio.run(main())
     sys.stdout.flush()

@@ -10,7 +10,7 @@ from host.bridge.errors import InvalidFrame
 
 DEVICE = re.compile(r"[a-z0-9_-]{1,32}")
 DURABLE = ("dec", "alarm")
-VOLATILE = ("hello", "tel", "rsp", "health", "log")
+VOLATILE = ("hello", "tel", "rsp", "health", "log", "bye")
 FROM_HOST = ("ack", "clock", "cmd")
 RULES = ("sensor_loss", "overtemp", "override", "forecast", "thermostat", "boot")
 HELD = ("min_on", "min_off", "max_run")
@@ -19,6 +19,7 @@ ALARM_KINDS = ("anomaly", "sensor", "overtemp", "fan", "restart")
 # What JavaScript holds exactly.
 INT_MAX = 2**53 - 1
 AT_MAX = 2**33
+SLEEP_MAX_S = 7 * 86400
 MAX_TEXT = 400
 MAX_KEY = 40
 MAX_ITEMS = 64
@@ -184,6 +185,10 @@ def _log(obj: Frame) -> None:
     _text(obj, "msg", required=True)
 
 
+def _bye(obj: Frame) -> None:
+    _integer(obj, "sleep_s", 1, SLEEP_MAX_S)
+
+
 CHECKS = {
     "hello": _hello,
     "tel": _tel,
@@ -192,4 +197,5 @@ CHECKS = {
     "rsp": _rsp,
     "health": _health,
     "log": _log,
+    "bye": _bye,
 }

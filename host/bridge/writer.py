@@ -8,7 +8,7 @@ lost.
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -22,6 +22,8 @@ from host.bridge.store_settings import StoreConfig
 
 LOG = logging.getLogger("fanwise.store")
 MAX_WAITING = 4096
+# One board that floods cannot take the others' places.
+MAX_WAITING_EACH = 256
 MAX_BATCH = 256
 PRUNE_EVERY_S = 600
 T = TypeVar("T")
@@ -33,10 +35,11 @@ class Writer:
         self, store: Store, limits: StoreConfig, on_stored: Callable[[Record], None]
     ) -> None:
         self._store = store
-        self._limits = limits
+        self.limits = limits
         self._on_stored = on_stored
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._waiting: deque[tuple[Incoming, Acknowledge]] = deque()
+        self._waiting_each: Counter[Acknowledge] = Counter()
         self._telemetry: dict[tuple[str, int], tuple[str, int, dict[str, Any]]] = {}
         self._wake = asyncio.Event()
         self.problem: str | None = None
@@ -45,13 +48,15 @@ class Writer:
 
     def add(self, item: Incoming, acknowledge: Acknowledge) -> None:
         """Take a durable frame; `acknowledge` is called once it is on disk, and only then."""
-        if len(self._waiting) < MAX_WAITING:
+        mine = self._waiting_each[acknowledge]
+        if len(self._waiting) < MAX_WAITING and mine < MAX_WAITING_EACH:
             self._waiting.append((item, acknowledge))
+            self._waiting_each[acknowledge] = mine + 1
             self._wake.set()
 
     def add_telemetry(self, device: str, at: float, tel: dict[str, Any]) -> None:
         """Take a reading; one per device and `telemetry_every_s` is kept, the latest."""
-        key = (device, int(at) // self._limits.telemetry_every_s)
+        key = (device, int(at) // self.limits.telemetry_every_s)
         if key in self._telemetry or len(self._telemetry) < MAX_WAITING:
             self._telemetry[key] = (device, int(at), {**tel, "received": round(at, 1)})
             self._wake.set()
@@ -70,7 +75,7 @@ class Writer:
             try:
                 while self._waiting:
                     await self._commit()
-                if time.monotonic() - last_telemetry >= self._limits.telemetry_every_s / 2:
+                if time.monotonic() - last_telemetry >= self.limits.telemetry_every_s / 2:
                     last_telemetry = time.monotonic()
                     rows, self._telemetry = list(self._telemetry.values()), {}
                     await self.call(self._store.add_telemetry, rows)
@@ -86,6 +91,8 @@ class Writer:
 
     async def _commit(self) -> None:
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+        self._waiting_each.subtract(acknowledge for _, acknowledge in batch)
+        self._waiting_each += Counter()  # forgets those at zero
         new = await self.call(self._store.add, [item for item, _ in batch])
         self._recovered()
         self.stored += len(new)
@@ -118,7 +125,7 @@ class Writer:
             event(LOG, logging.INFO, "store takes records again", path=self._store.path)
 
     async def prune(self) -> None:
-        limits = self._limits
+        limits = self.limits
         age_s, size = limits.max_age_days * 86400.0, limits.max_mb * 1_000_000
         dropped = await self.call(self._store.prune, age_s, size, time.time())
         if dropped:

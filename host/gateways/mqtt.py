@@ -8,7 +8,7 @@ messages are published anew after every connect, because a broker may have lost 
 import asyncio
 import json
 import logging
-import ssl
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,15 +25,13 @@ from host.gateways import payloads
 from host.gateways.delivery import AT_ONCE, Delivery
 from host.gateways.embedded_broker import EmbeddedBroker
 from host.gateways.home_assistant import config_topic, discovery
-from host.gateways.mqtt_settings import BrokerConfig, configure
+from host.gateways.mqtt_client import QOS, TIMEOUT_S, connect, first_cause, tls_context
+from host.gateways.mqtt_settings import MqttConfig, configure
 from host.gateways.topics import HA_STATUS, Topics
 
 __all__ = ["MqttGateway", "configure", "make"]
 LOG = logging.getLogger("fanwise.mqtt")
 
-QOS = 1
-KEEPALIVE_S = 20
-TIMEOUT_S = 10
 MAX_COMMAND_BYTES = 2048
 MAX_INCOMING = 100
 STATE_EVERY_S = 1.0
@@ -43,15 +41,15 @@ GOODBYE_S = 0.8
 class MqttGateway:
     name = "mqtt"
 
-    def __init__(self, core: Core, config: BrokerConfig) -> None:
+    def __init__(self, core: Core, config: MqttConfig) -> None:
         self._core = core
         self._config = config
-        self._port = config.port
+        self._broker = config.broker
         self._topics = Topics(core.site)
         self._delivery = Delivery(core, f"mqtt:{core.site}")
         self._who = Who("mqtt", config.role, "mqtt")
-        self._embedded = EmbeddedBroker(config.port) if config.embedded else None
-        self._tls = _tls(config)
+        self._embedded = EmbeddedBroker(config.broker.port) if config.embedded else None
+        self._tls = tls_context(config.broker)
         self._client: aiomqtt.Client | None = None
         self._stopping = False
         self._dirty: set[str] = set()
@@ -60,11 +58,11 @@ class MqttGateway:
     async def start(self) -> None:
         """Raises PortInUse, StartError."""
         if self._embedded:
-            self._port = await self._embedded.start()
+            self._broker = replace(self._broker, port=await self._embedded.start())
 
     async def run(self) -> None:
         backoff = Backoff(0.5, 30.0)
-        where = f"{self._config.host}:{self._port}"
+        where = f"{self._broker.host}:{self._broker.port}"
         told = False
         while True:
             try:
@@ -79,7 +77,7 @@ class MqttGateway:
                     if faults:
                         raise faults from None  # ours, not the connection's
                 if not told and not self._stopping:
-                    reason = _first(error)
+                    reason = first_cause(error)
                     event(LOG, logging.WARNING, "broker not reachable", broker=where, reason=reason)
                     told = True
             await asyncio.sleep(backoff.delay_s())
@@ -101,24 +99,14 @@ class MqttGateway:
             await self._embedded.stop()
 
     def _connect(self) -> aiomqtt.Client:
-        config = self._config
-        will = aiomqtt.Will(self._topics.bridge_status, "lost", QOS, True)
-        client = aiomqtt.Client(
-            config.host,
-            self._port,
-            username=config.username,
-            password=config.password,
-            protocol=aiomqtt.ProtocolVersion.V311,
-            identifier=f"fanwise-{self._core.site}-bridge",
-            clean_session=True,
-            will=will,
-            keepalive=KEEPALIVE_S,
-            timeout=TIMEOUT_S,
-            tls_context=self._tls,
-            max_queued_incoming_messages=MAX_INCOMING,
+        return connect(
+            self._broker,
+            self._tls,
+            f"fanwise-{self._core.site}-bridge",
+            will=aiomqtt.Will(self._topics.bridge_status, "lost", QOS, True),
+            max_incoming=MAX_INCOMING,
+            max_calls=2 * AT_ONCE,
         )
-        client.pending_calls_threshold = 2 * AT_ONCE
-        return client
 
     async def _session(self, client: aiomqtt.Client) -> None:
         """Everything on one connection; ends with the connection."""
@@ -249,24 +237,8 @@ class MqttGateway:
         await self._publish(client, topic, _json(answer), False)
 
 
-def make(core: Core, settings: BrokerConfig) -> MqttGateway:
+def make(core: Core, settings: MqttConfig) -> MqttGateway:
     return MqttGateway(core, settings)
-
-
-def _tls(config: BrokerConfig) -> ssl.SSLContext | None:
-    if not config.tls:
-        return None
-    context = ssl.create_default_context(cafile=config.ca_file)
-    if config.cert_file:
-        context.load_cert_chain(config.cert_file, config.key_file)
-    return context
-
-
-def _first(error: BaseException) -> BaseException:
-    """The first cause in a group of errors."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _json(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Settings of the MQTT gateway: the table [mqtt] and its flags."""
+"""Settings of what speaks MQTT: brokers, and the table [mqtt] with its flags."""
 
 import re
 from dataclasses import dataclass, field
@@ -15,11 +15,8 @@ TOPIC_PREFIX = re.compile(r"[A-Za-z0-9_/-]{1,64}")
 
 
 @dataclass(frozen=True)
-class BrokerConfig:
-    """Where the MQTT gateway delivers. `embedded` runs a broker inside the bridge, on loopback.
-
-    `role`: what those may do who can write to the command topics.
-    """
+class Broker:
+    """A broker and what it takes to be let in."""
 
     host: str = "127.0.0.1"
     port: int = 1883
@@ -29,17 +26,24 @@ class BrokerConfig:
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class MqttConfig:
+    """Where the MQTT gateway delivers. `embedded` runs a broker inside the bridge, on loopback.
+
+    `role`: what those may do who can write to the command topics.
+    """
+
+    broker: Broker = Broker()
     embedded: bool = False
     discovery_prefix: str = "homeassistant"
     role: Role = Role.OPERATOR
 
 
-def configure(table: Table, flags: dict[str, Any], common: Common) -> BrokerConfig | None:
-    has_url = table.has("url") or flags.get("broker") is not None
-    url = table.text("url", flags.get("broker"), "mqtt://127.0.0.1:1883") if has_url else ""
+def configure(table: Table, flags: dict[str, Any], common: Common) -> MqttConfig | None:
     embedded = table.flag("embedded", flags.get("embedded_broker"))
     embedded_port = table.integer("embedded_port", flags.get("embedded_port"), 1883, 0, 65535)
-    password = secret(table, "password_file", "FANWISE_MQTT_PASSWORD")
     prefix = table.text("discovery_prefix", None, "homeassistant")
     if not TOPIC_PREFIX.fullmatch(prefix):
         table.problem(f'discovery_prefix "{prefix}": use letters, digits, /, _ and -')
@@ -47,13 +51,22 @@ def configure(table: Table, flags: dict[str, Any], common: Common) -> BrokerConf
     if role is None:
         table.problem(f"role: expected one of {', '.join(ROLES)}")
         role = Role.VIEWER
+    if embedded and flags.get("broker") is not None and flags.get("embedded_broker"):
+        table.problem("--broker and --embedded-broker exclude each other; give one of them")
+    found = broker(table, flags.get("broker"))
+    if embedded and flags.get("broker") is None:
+        found = Broker(port=embedded_port)
+    return None if found is None else MqttConfig(found, embedded, prefix, role)
+
+
+def broker(table: Table, flag: str | None) -> Broker | None:
+    """The broker named by `url` in the table, or by the flag; None if by neither."""
+    has_url = table.has("url") or flag is not None
+    url = table.text("url", flag, "mqtt://127.0.0.1:1883") if has_url else ""
+    password = secret(table, "password_file", "FANWISE_MQTT_PASSWORD")
     ca_file, cert_file, key_file = (_file(table, k) for k in ("ca_file", "cert_file", "key_file"))
     if bool(cert_file) != bool(key_file):
         table.problem("cert_file and key_file belong together: give both for mutual TLS")
-    if embedded and flags.get("broker") is not None and flags.get("embedded_broker"):
-        table.problem("--broker and --embedded-broker exclude each other; give one of them")
-    if embedded and flags.get("broker") is None:
-        return BrokerConfig(port=embedded_port, embedded=True, discovery_prefix=prefix, role=role)
     if not url:
         return None
     try:
@@ -72,19 +85,17 @@ def configure(table: Table, flags: dict[str, Any], common: Common) -> BrokerConf
     if parts.password:
         table.problem(
             f"broker {shown}: a password in the URL shows in process lists; "
-            "put it in [mqtt] password_file or FANWISE_MQTT_PASSWORD"
+            "put it in password_file or FANWISE_MQTT_PASSWORD"
         )
     tls = parts.scheme == "mqtts"
     if (ca_file or cert_file) and not tls:
         table.problem(f"broker {shown}: certificates need TLS: write mqtts://")
-    return BrokerConfig(
+    return Broker(
         host=parts.hostname,
         port=port or (8883 if tls else 1883),
         tls=tls,
         username=unquote(parts.username) if parts.username else None,
         password=password,
-        discovery_prefix=prefix,
-        role=role,
         ca_file=ca_file,
         cert_file=cert_file,
         key_file=key_file,

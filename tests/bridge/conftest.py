@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,14 +16,10 @@ from typing import Any
 import pytest
 
 from tests.bridge.fake_board import FakeBoard
+from tests.bridge.mosquitto import Mosquitto
+from tests.bridge.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def eventually(check: Callable[[], Any], timeout_s: float = 10, what: str = "") -> Any:
@@ -49,9 +44,10 @@ class Bridge:
         self.log = folder / "log"
         self.out = folder / "out"
 
-    def start(self, *arguments: str, wait: bool = True) -> "Bridge":
+    def start(self, *arguments: str, wait: bool = True, http: bool = True) -> "Bridge":
         command = [sys.executable, "-m", "host.bridge", "--store", str(self.store)]
-        command += ["--http", f"127.0.0.1:{self.port}", "--print-decisions", *arguments]
+        command += ["--http", f"127.0.0.1:{self.port}"] if http else []
+        command += ["--print-decisions", *arguments]
         env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'firmware'}"}
         with self.log.open("ab") as log, self.out.open("ab") as out:
             self.process = subprocess.Popen(command, stdout=out, stderr=log, cwd=ROOT, env=env)
@@ -129,3 +125,10 @@ def bridge(tmp_path: Path) -> Iterator[Bridge]:
 def board(tmp_path: Path) -> Iterator[FakeBoard]:
     with FakeBoard(tmp_path / "board", "box-one", boot=7) as made:
         yield made
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    broker = Mosquitto(tmp_path)
+    yield broker
+    broker.kill()

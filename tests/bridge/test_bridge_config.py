@@ -94,7 +94,7 @@ def test_flags_win_and_secrets_stay_hidden(tmp_path: Path) -> None:
     made = read(tmp_path, toml, {"site": "home"})
     assert made.site == "home"
     assert made.ports == ("/dev/none-yet",)
-    broker = next(plan.settings for plan in made.gateways if plan.name == "mqtt")
+    broker = next(plan.settings.broker for plan in made.gateways if plan.name == "mqtt")
     assert (broker.host, broker.port, broker.tls) == ("broker.example", 8883, True)
     assert broker.username == "bridge@home"
     assert broker.password == "correct-horse-battery"

@@ -10,9 +10,11 @@ import pytest
 
 from agent.communication import frames
 from host.bridge import link as link_module
+from host.bridge import serial_link
 from host.bridge.hub import Hub
-from host.bridge.link import Link, State
+from host.bridge.link import Intake, State
 from host.bridge.registry import Registry
+from host.bridge.serial_link import SerialLink
 from host.bridge.store import Store
 from host.bridge.store_settings import StoreConfig
 from host.bridge.writer import Writer
@@ -246,14 +248,13 @@ def test_a_silent_board_is_lost_and_found(tmp_path: Path, monkeypatch: pytest.Mo
 
 async def _silent_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module, "SILENT_S", 0.4)
-    monkeypatch.setattr(link_module, "TICK_S", 0.05)
+    monkeypatch.setattr(serial_link, "TICK_S", 0.05)
     registry = Registry(Hub())
     store = Store(tmp_path / "s.db")
     writer = Writer(store, StoreConfig(), registry.stored)
     with FakeBoard(tmp_path / "b", "box-one", answers=False) as board:
-        link = Link(
-            str(board.path), 115200, 0.1, writer, registry, lambda *_: None, lambda *_: None
-        )
+        intake = Intake(writer, registry, lambda *_: None, lambda *_: None)
+        link = SerialLink(str(board.path), 115200, 0.1, intake)
         task = asyncio.create_task(link.run())
         seen = [link.state]
         wanted = [State.ONLINE, State.LOST, State.ONLINE]

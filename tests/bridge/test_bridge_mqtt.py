@@ -22,36 +22,7 @@ from host.gateways.home_assistant import discovery
 from host.gateways.topics import Topics
 from tests.bridge.conftest import Bridge, eventually, free_port
 from tests.bridge.fake_board import FakeBoard, decision
-
-MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/opt/homebrew/sbin")
-needs_mosquitto = pytest.mark.skipif(not MOSQUITTO, reason="mosquitto is not installed")
-
-
-class Mosquitto:
-    """Without persistence: a restart has lost every retained message."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self._config = folder / "mosquitto.conf"
-        self._config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
-        self.start()
-
-    def start(self) -> None:
-        assert MOSQUITTO
-        command = [MOSQUITTO, "-c", str(self._config)]
-        quiet = subprocess.DEVNULL
-        self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait(10)
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    broker = Mosquitto(tmp_path)
-    yield broker
-    broker.kill()
+from tests.bridge.mosquitto import MOSQUITTO, Mosquitto, needs_mosquitto
 
 
 class Listener:

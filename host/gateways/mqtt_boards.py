@@ -1,0 +1,193 @@
+"""Boards that speak over a broker instead of a serial line: the same frames, as MQTT payloads.
+
+    fanwise/<site>/<device>/up     from the board: one or more whole frames, as on a serial line
+    fanwise/<site>/<device>/down   to the board: likewise
+    fanwise/<site>/<device>/link   retained, and the board's last will: online, offline or lost
+
+A board speaks only for the device its topic names, so the broker's ACL decides who is who. One
+connection carries all boards; each is a link of its own, with its own state and limits.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import aiomqtt
+
+from host.bridge.backoff import Backoff
+from host.bridge.core import Core
+from host.bridge.errors import InvalidFrame
+from host.bridge.gateways import Common
+from host.bridge.link import TICK_S, Intake, Link, State
+from host.bridge.logs import event
+from host.bridge.registry import MAX_DEVICES
+from host.bridge.toml_table import Table
+from host.bridge.validate import DEVICE
+from host.gateways.mqtt_client import QOS, TIMEOUT_S, connect, first_cause, tls_context
+from host.gateways.mqtt_settings import Broker, broker
+
+LOG = logging.getLogger("fanwise.mqtt_boards")
+
+GONE = (b"lost", b"offline")
+MAX_INCOMING = 8192
+MAX_OUTGOING = 4096
+MAX_PAYLOAD_BYTES = 16384
+PUBLISHED_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class MqttBoardsConfig:
+    broker: Broker
+
+
+def configure(table: Table, flags: dict[str, Any], common: Common) -> MqttBoardsConfig | None:
+    found = broker(table, None)
+    if found is None and not table.has("url"):
+        table.problem("url: expected the broker the boards speak to, as in mqtt://127.0.0.1:1883")
+    return None if found is None else MqttBoardsConfig(found)
+
+
+def make(core: Core, settings: MqttBoardsConfig) -> "MqttBoards":
+    return MqttBoards(core, settings)
+
+
+Outgoing = asyncio.Queue[tuple[str, bytes]]
+
+
+class MqttLink(Link):
+    """One board behind the broker."""
+
+    def __init__(
+        self, device: str, site: str, keepalive_s: float, intake: Intake, outgoing: Outgoing
+    ) -> None:
+        super().__init__(f"mqtt:{device}", keepalive_s, intake)
+        self._name = device
+        self._down = f"fanwise/{site}/{device}/down"
+        self._outgoing = outgoing
+
+    def write(self, data: bytes) -> bool:
+        if self.state in (State.WAITING, State.DISCONNECTED):
+            return False
+        try:
+            self._outgoing.put_nowait((self._down, data))
+        except asyncio.QueueFull:
+            return False
+        return True
+
+    def check(self, frame: dict[str, Any]) -> None:
+        if frame["t"] == "hello" and frame["dev"] != self._name:
+            raise InvalidFrame(f"dev: the topic is {self._name}'s")
+
+    def said(self, payload: bytes) -> None:
+        """What came on the board's topic."""
+        if self.state in (State.WAITING, State.DISCONNECTED):
+            self.opened()
+        self.received(payload)
+
+
+class MqttBoards:
+    name = "mqtt_boards"
+
+    def __init__(self, core: Core, config: MqttBoardsConfig) -> None:
+        self._core = core
+        self._broker = config.broker
+        self._tls = tls_context(config.broker)
+        self._prefix = f"fanwise/{core.site}/"
+        self._topic = re.compile(re.escape(self._prefix) + f"({DEVICE.pattern})/(up|link)")
+        self._outgoing: Outgoing = asyncio.Queue(MAX_OUTGOING)
+        self._links: dict[str, MqttLink] = {}
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        for link in self._links.values():
+            self._core.links.remove(link)
+        self._links.clear()
+
+    async def run(self) -> None:
+        backoff = Backoff(0.5, 30.0)
+        where = f"{self._broker.host}:{self._broker.port}"
+        told = False
+        while True:
+            try:
+                client = connect(
+                    self._broker,
+                    self._tls,
+                    f"fanwise-{self._core.site}-boards",
+                    max_incoming=MAX_INCOMING,
+                    max_calls=2 * PUBLISHED_AT_ONCE,
+                )
+                async with client:
+                    event(LOG, logging.INFO, "connected", broker=where)
+                    backoff.reset()
+                    told = False
+                    await self._session(client)
+            except (aiomqtt.MqttError, OSError, ExceptionGroup) as error:
+                if isinstance(error, ExceptionGroup):
+                    _, faults = error.split((aiomqtt.MqttError, OSError))
+                    if faults:
+                        raise faults from None  # ours, not the connection's
+                if not told:
+                    reason = first_cause(error)
+                    event(LOG, logging.WARNING, "broker not reachable", broker=where, reason=reason)
+                    told = True
+            finally:
+                self._disconnected()
+            await asyncio.sleep(backoff.delay_s())
+
+    async def _session(self, client: aiomqtt.Client) -> None:
+        await client.subscribe([(f"{self._prefix}+/up", QOS), (f"{self._prefix}+/link", QOS)])
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen(client))
+            tasks.create_task(self._tick())
+            for _ in range(4):
+                tasks.create_task(self._send(client))
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            found = self._topic.fullmatch(message.topic.value)
+            payload = message.payload
+            if not found or not isinstance(payload, bytes) or len(payload) > MAX_PAYLOAD_BYTES:
+                continue
+            device, kind = found.groups()
+            link = self._link(device)
+            if link is None:
+                continue
+            if kind == "up" and not message.retain:
+                link.said(payload)
+            elif kind == "link" and payload in GONE and link.state is not State.WAITING:
+                link.enter(State.DISCONNECTED, f"the broker says {payload.decode()}")
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(min(TICK_S, self._core.keepalive_s))
+            now = time.monotonic()
+            for link in self._links.values():
+                if link.state not in (State.WAITING, State.DISCONNECTED):
+                    link.tick(now)
+
+    async def _send(self, client: aiomqtt.Client) -> None:
+        """At most once: boards repeat what is not acknowledged, and commands time out."""
+        while True:
+            topic, data = await self._outgoing.get()
+            await client.publish(topic, data, 0, timeout=TIMEOUT_S)
+
+    def _link(self, device: str) -> MqttLink | None:
+        link = self._links.get(device)
+        if link is None and len(self._links) < MAX_DEVICES:
+            core = self._core
+            link = MqttLink(device, core.site, core.keepalive_s, core.intake, self._outgoing)
+            self._links[device] = link
+            core.links.append(link)
+        return link
+
+    def _disconnected(self) -> None:
+        while not self._outgoing.empty():
+            self._outgoing.get_nowait()
+        for link in self._links.values():
+            if link.state not in (State.WAITING, State.DISCONNECTED):
+                link.enter(State.DISCONNECTED, "the broker is not reachable")
