@@ -14,12 +14,14 @@ agent.board, agent.config, agent.bundles
 
 from __future__ import annotations
 
+import json
+import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host.devices.boards import DEFAULT_SITE, Board, load_board
+from host.devices.boards import BOARDS, DEFAULT_SITE, Board, load_board
 from host.devices.errors import SettingsError
 
 # What the firmware speaks today.
@@ -73,3 +75,57 @@ def load(path: Path) -> AgentFile:
     if problems or board is None:
         raise SettingsError([f"{path}: {problem}" for problem in problems])
     return AgentFile(path, board, raw.get("link", LINKS[0]), config, folders)
+
+
+def write(agent: AgentFile) -> None:
+    """Write `agent` to its path, whole or not at all. Raises SettingsError."""
+    new = agent.path.with_name(f"{agent.path.name}.{os.getpid()}.new")
+    try:
+        agent.path.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(text_of(agent), encoding="utf-8")
+        new.replace(agent.path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise SettingsError([f"{agent.path} cannot be written: {error}"]) from error
+
+
+def text_of(agent: AgentFile) -> str:
+    """The file's content, with a word on everything people may want to change."""
+    bundles = [_relative(folder, agent.path.parent) for folder in agent.bundles]
+    lines = [
+        f"# {agent.config['device']}: checked whenever it is read. What else [settings] may hold:",
+        "# firmware/agent/config.py; the pins of this board: invoke boards --show "
+        + agent.board.name,
+        "",
+        f"board = {_value(agent.board.name)}",
+        f"link = {_value(agent.link)}",
+        "# Model bundles, relative to this file; without any the fan follows a thermostat.",
+        f"bundles = {_value(bundles)}",
+        "",
+        "[settings]",
+    ]
+    settings = {key: value for key, value in agent.config.items() if key != "board"}
+    notes = {"limit_mc": " # milli-degrees Celsius", "trip_mc": " # the fan runs, whatever happens"}
+    for key, value in settings.items():
+        if not isinstance(value, dict):
+            lines.append(f"{key} = {_value(value)}{notes.get(key, '')}")
+    tables = {"relay": agent.config["relay"]}
+    tables |= {f"sensors.{role}": sensor for role, sensor in agent.config["sensors"].items()}
+    for name, table in tables.items():
+        lines += ["", f"[settings.{name}]"]
+        lines += [f"{key} = {_value(value)}" for key, value in table.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _relative(folder: Path, start: Path) -> str:
+    # Inside the checkout a path that survives moving that; elsewhere one that survives moving this.
+    folder, start = folder.resolve(), start.resolve()
+    root = BOARDS.parent
+    if folder.is_relative_to(root) and start.is_relative_to(root):
+        return Path(os.path.relpath(folder, start)).as_posix()
+    return folder.as_posix()
+
+
+def _value(value: Any) -> str:
+    # JSON's numbers, lists and strings are TOML's, too, for the characters checked settings hold.
+    return json.dumps(value, ensure_ascii=False)
