@@ -105,6 +105,29 @@ def bridge(_, config="", port=None, store="", broker="", embedded_broker=False, 
 
 
 @task(
+    help={
+        "board": "a file in boards/, e.g. esp32",
+        "port": "default: found by the board's USB id",
+        "image": "a .bin instead of the official one",
+        "erase": "erase the whole flash first",
+        "monitor": "--no-monitor ends without opening the monitor",
+        "dry_run": "look and tell, change nothing",
+        "json": "for programs; opens no monitor",
+        "reset": "--no-reset: the port cannot reset the board",
+        "baud": "while writing (default 460800)",
+    }
+)
+def flash(
+    _, board, port="", image="", erase=False, monitor=True, dry_run=False, json=False, reset=True,
+    baud="",
+):  # fmt: skip
+    """Put MicroPython on a board, and see it start."""
+    words = _options(board=board, port=port, image=image, erase=erase, no_monitor=not monitor)
+    words += _options(dry_run=dry_run, json=json, no_reset=not reset, baud=baud)
+    _python("host.devices.flash", *words)
+
+
+@task(
     optional=["plot", "wait"],
     iterable=["type", "not_", "send"],
     auto_shortflags=False,

@@ -16,6 +16,7 @@ SLOW_FILES = {
     "bridge/test_bridge_store.py",
     "bridge/test_bridge_web.py",
     "devices/test_build.py",
+    "devices/test_flash.py",
     "devices/test_monitor.py",
     "engine/test_arena.py",
     "engine/test_conv.py",

@@ -8,11 +8,13 @@ import contextlib
 import os
 import random
 import select
+import tempfile
 import threading
 import time
 import tty
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from tests.devices.rom import slip
@@ -22,12 +24,13 @@ from tests.devices.rom.loader import Loader
 
 @dataclass
 class Line:
-    """What the cable does to the bytes. Rates are per byte; `unplug_at`: after so many bytes have
-    come from the host the port vanishes.
+    """What the cable does to the bytes. Rates are per byte, on the way to the chip and, with
+    `answers`, on the way back; `unplug_at`: after so many bytes to the chip the port vanishes.
     """
 
     drop_rate: float = 0.0
     garble_rate: float = 0.0
+    answers: bool = True
     bytes_per_s: float = 0.0
     dead: bool = False
     unplug_at: int | None = None
@@ -53,7 +56,10 @@ class RomBoard:
         self._random = random.Random(self.line.seed)
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
-        self.port = os.ttyname(self._slave)
+        # A name of its own: the next pty anybody opens may get the number of one that is gone.
+        self._folder = tempfile.TemporaryDirectory(prefix="rom-")
+        self.port = str(Path(self._folder.name, "board"))
+        os.symlink(os.ttyname(self._slave), self.port)
         self._stopping = threading.Event()
         self._reset = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -97,7 +103,8 @@ class RomBoard:
                 continue
             for packet in decoder.feed(self._through(data)):
                 for answer in self.loader.packet(packet):
-                    self._send(self._through(slip.encode(answer)))
+                    back = slip.encode(answer)
+                    self._send(self._through(back) if self.line.answers else back)
 
     def _through(self, data: bytes) -> bytes:
         line = self.line
@@ -121,6 +128,7 @@ class RomBoard:
                     data = data[os.write(self._master, data) :]
 
     def _unplug(self) -> None:
+        self._folder.cleanup()
         for fd in (self._master, self._slave):
             with contextlib.suppress(OSError):
                 os.close(fd)

@@ -68,6 +68,7 @@ class Loader:
                 raise Refused(BAD_CHECKSUM)
             value, body = handler(self, data)
         except Refused as refused:
+            self.commands["refused"] += 1
             return [self._answer(op, 0, b"", refused.number)]
         except struct.error:
             return [self._answer(op, 0, b"", FAILED)]

@@ -1,0 +1,191 @@
+"""Put MicroPython on a board, then the agent.
+
+    python -m host.devices.flash --board esp32 [--port PORT] [--image FILE] [--erase] ...
+
+Finds the port, looks at the chip, writes what is not there already, verifies, waits until
+MicroPython answers, deploys, opens the monitor. docs/flash.md tells what can go wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from host.devices import images, ports, repl_wait
+from host.devices.boards import Board, list_boards, load_board
+from host.devices.console import Console, run_verb
+from host.devices.errors import (
+    NoAnswerError,
+    UnknownBoardError,
+    VerifyError,
+    WrongChipError,
+)
+from host.devices.esptool_program import BAUD, SAFE_BAUD, ChipFound, Esptool, Stopped
+from host.devices.flash_layout import Layout, take_apart, why_erase
+
+PRESS_EN = "press EN (or RST) on the board now, with BOOT let go"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to flash and how. `reset`: the port can reset the board. `wait_s`: for MicroPython."""
+
+    board: Board
+    port: str | None = None
+    image: Path | None = None
+    erase: bool = False
+    dry_run: bool = False
+    reset: bool = True
+    baud: int = BAUD
+    wait_s: float = 30
+
+
+@dataclass(frozen=True)
+class Flashed:
+    """What came of it. `written`: bytes of the image that were not on the board before."""
+
+    port: str
+    chip: ChipFound
+    version: str
+    written: int
+
+
+def flash(options: Options, console: Console) -> Flashed:
+    """Put the image on the board and see MicroPython start. Raises DeviceError, Stopped."""
+    board = options.board
+    if board.flash is None:
+        raise UnknownBoardError(
+            f"{board.name} is no board with a flash; there are: {', '.join(flashable())}"
+        )
+    port = ports.choose(options.port, board)
+    console.step(f"port {port}", port=port)
+    image = images.resolve(board, image=options.image, console=console)
+    console.step(f"image {image.path.name} {image.version}".rstrip(), sha256=image.sha256)
+    layout = take_apart(image.path.read_bytes(), board.flash.offset)
+
+    mode = ("--flash-mode", board.flash.mode, "--flash-freq", board.flash.freq)
+    tool = Esptool(port, options.reset, mode)
+    found = tool.find()
+    console.step(
+        f"chip {found.title}, {found.flash_kb // 1024} MB flash, {found.mac}",
+        chip=found.chip, flash_kb=found.flash_kb, mac=found.mac,
+    )  # fmt: skip
+    require_fit(found, board, layout)
+    why = "--erase was given" if options.erase else why_erase(found.table, layout)
+    _tell_plan(console, layout, why, options.dry_run)
+    if options.dry_run:
+        return Flashed(port, found, "", 0)
+
+    written = write(tool, layout, bool(why), options.baud, console)
+    if not options.reset:
+        console.step(PRESS_EN)
+    alive = repl_wait.wait(port, options.wait_s)
+    console.step(f"{alive.banner or 'the agent that was there before'} answers")
+    return Flashed(port, found, alive.version or image.version, written)
+
+
+def require_fit(found: ChipFound, board: Board, layout: Layout) -> None:
+    """Raises WrongChipError if the chip that was found is none for `board` and the image."""
+    if found.chip != board.chip:
+        others = [name for name in flashable() if load_board(name).chip == found.chip]
+        hint = (
+            f"it could be: {', '.join(others)}; say which with --board"
+            if others
+            else "there is no file in boards/ for that chip yet"
+        )
+        raise WrongChipError(
+            f"this is an {found.title}, but {board.name} has an {board.chip}; {hint}"
+        )
+    assert board.flash is not None
+    needed_kb = max(board.flash.size_kb, layout.end // 1024)
+    if found.flash_kb and found.flash_kb < needed_kb:
+        raise WrongChipError(
+            f"the flash has {found.flash_kb} KB, {board.name} with this image needs {needed_kb} KB;"
+            " take the image for less flash with --image, or another board"
+        )
+
+
+def write(tool: Esptool, layout: Layout, erase: bool, baud: int, console: Console) -> int:
+    """Write and verify; once more, slowly, if the line was too bad. Bytes that were written."""
+    total = sum(len(part.data) for part in layout.parts)
+    try:
+        with console.progress("writing", total) as progress:
+            already = tool.write(layout.parts, erase, baud, progress)
+    except (NoAnswerError, VerifyError) as error:
+        if not tool.reset or baud <= SAFE_BAUD or not os.path.exists(tool.port):
+            raise
+        console.step(f"at {baud} baud: {str(error).splitlines()[0]}")
+        console.step(f"once more at {SAFE_BAUD} baud", baud=SAFE_BAUD)
+        with console.progress("writing", total) as progress:
+            already = tool.write(layout.parts, erase, SAFE_BAUD, progress)
+    written = total - already
+    if written:
+        console.step(f"{written} bytes written and verified", bytes=written, skipped=already)
+    else:
+        console.step("the board has exactly this image: nothing to write", bytes=0, skipped=already)
+    return written
+
+
+def flashable() -> list[str]:
+    """Names of the boards that have a flash of their own."""
+    return [name for name in list_boards() if load_board(name).flash]
+
+
+def _tell_plan(console: Console, layout: Layout, why_erase: str | None, dry_run: bool) -> None:
+    is_, are = ("would be", "would be") if dry_run else ("is", "are")
+    if why_erase:
+        console.step(f"the whole flash {is_} erased: {why_erase}", erase=True)
+    else:
+        console.step(f"files and settings on the board {are} kept", erase=False)
+    for part in layout.parts if dry_run else ():
+        text = f"{part.name}: {len(part.data)} bytes would be written at {part.offset:#x}"
+        console.step(text, offset=part.offset, bytes=len(part.data))
+
+
+def _verb(words: argparse.Namespace, console: Console) -> int:
+    options = Options(
+        board=load_board(words.board),
+        port=words.port,
+        image=words.image,
+        erase=words.erase,
+        dry_run=words.dry_run,
+        reset=not words.no_reset,
+        baud=words.baud,
+        wait_s=words.wait,
+    )
+    try:
+        done = flash(options, console)
+    except Stopped as stopped:
+        console.event("stopped", message=str(stopped))
+        print(stopped, file=console.err)
+        raise
+    chip, mac = done.chip.chip, done.chip.mac
+    console.done(port=done.port, chip=chip, mac=mac, version=done.version, written=done.written)
+    if not (words.json or words.no_monitor or words.dry_run):
+        return subprocess.run([sys.executable, "-m", "host.devices.monitor", done.port]).returncode
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    p = argparse.ArgumentParser(prog="python -m host.devices.flash", description=__doc__)
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
+    p.add_argument("--board", required=True, help="a file in boards/, e.g. esp32")
+    p.add_argument("--port", help="serial port, pty or URL (default: found by its USB id)")
+    p.add_argument("--image", type=Path, help="a .bin instead of the official one")
+    p.add_argument("--erase", action="store_true", help="erase the whole flash first")
+    p.add_argument("--dry-run", action="store_true", help="look and tell, change nothing")
+    p.add_argument("--no-monitor", action="store_true", help="end without opening the monitor")
+    p.add_argument("--json", action="store_true", help="for programs; opens no monitor")
+    p.add_argument("--no-reset", action="store_true", help="the port cannot reset the board")
+    p.add_argument("--baud", type=int, default=BAUD, help=f"while writing (default {BAUD})")
+    p.add_argument("--wait", type=float, default=30, help="seconds MicroPython has to start")
+    words = p.parse_args(argv)
+    return run_verb(words.json, lambda console: _verb(words, console))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
