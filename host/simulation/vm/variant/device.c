@@ -2,6 +2,7 @@
 // REPL, so that mpremote and the like attach as they do to a board.
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -83,6 +84,9 @@ void device_stdout_write(const void *file, const char *str, size_t len) {
     }
 }
 
+// The two paths the file system was asked for last.
+static const char *asked[2];
+
 // The flash is a folder, and a path must not climb out of it. (Climbing is judged by the text alone, so
 // a relative path cannot leave the current folder upwards either.)
 const char *device_path(mp_obj_t path_in) {
@@ -101,7 +105,22 @@ const char *device_path(mp_obj_t path_in) {
         at += len;
         at += *at == '/';
     }
+    asked[0] = asked[1];
+    asked[1] = path;
     return path;
+}
+
+// extmod/vfs_posix.c puts the folder's name in front of absolute paths, of both in one and the same buffer, so
+// that the second overwrites the first: the first is made once more.
+int device_rename(const char *from, const char *to) {
+    if (asked[0][0] != '/' || asked[1][0] != '/') {
+        return rename(from, to);
+    }
+    size_t folder_len = strlen(to) - strlen(asked[1]);
+    char source[folder_len + strlen(asked[0]) + 1];
+    memcpy(source, to, folder_len);
+    strcpy(source + folder_len, asked[0]);
+    return rename(source, to);
 }
 
 // run(raw: bool) -> bool: what a board does between two soft resets; true if the REPL was left in raw mode.

@@ -26,4 +26,4 @@ $(BUILD)/extmod/vfs_posix_file.o: CFLAGS += \
 	-D'mp_hal_stdout_tx_strn(str, len)=device_stdout_write(o, str, len)'
 
 # Every path that reaches the file system of the host goes through device.c first.
-$(BUILD)/extmod/vfs_posix.o: CFLAGS += -Dmp_obj_str_get_str=device_path
+$(BUILD)/extmod/vfs_posix.o: CFLAGS += -Dmp_obj_str_get_str=device_path -Drename=device_rename
