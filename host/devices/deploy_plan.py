@@ -39,7 +39,7 @@ SPARE_BLOCKS = 24
 @dataclass(frozen=True)
 class Op:
     """One change of the flash. `kind`: remove, mkdir, copy (from `source`), write (`content`),
-    rename (from `source`). `sha256`: of the file at `path` afterwards, for copy and write.
+    rename (from `source`). `sha256`: of the file at `path` afterwards, for all but the first two.
     """
 
     kind: str
@@ -207,7 +207,8 @@ def _has(state: BoardState, slot: str, files: Mapping[str, bytes]) -> bool:
 
 def _replace(path: str, content: bytes) -> list[Op]:
     new = f"{path}.new"
-    return [Op("write", new, "", content, sha256(content)), Op("rename", path, new)]
+    sha = sha256(content)
+    return [Op("write", new, "", content, sha), Op("rename", path, new, sha256=sha)]
 
 
 def _fill(

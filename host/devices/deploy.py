@@ -1,0 +1,208 @@
+"""Put firmware, settings and models on a board, all or nothing, and see them run.
+
+    python -m host.devices.deploy [--port P] [--board B] [--agent FILE] [--bundle DIR ...]
+                                  [--dry-run] [--json] [--no-restart]
+
+docs/deploy.md says what lies where on the board, and what a cut at any moment leaves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from host.devices import agent_file, deploy_set, ports
+from host.devices.board_repl import BoardRepl
+from host.devices.boards import Board, load_board
+from host.devices.console import Console, run_verb
+from host.devices.deploy_board import perform, read_state
+from host.devices.deploy_plan import Plan, make_plan
+from host.devices.deploy_set import Target
+from host.devices.errors import NoAnswerError, SettingsError, VerifyError
+
+# A set that does not come up is given up after three boots, each with 5 s before the next.
+HELLO_S = 90.0
+# What it has to say about itself comes right behind the greeting.
+PROBLEMS_S = 1.5
+TAIL_CHARS = 400
+FOREIGN_OF = ("t", "boot", "seq", "ms", "at")
+
+
+@dataclass(frozen=True)
+class DeployResult:
+    """`set_id`, and the one before; `changed`: paths sent, `copied` on the board from the old set;
+    `running`: whether the board has said that the set runs (not asked with restart=False or
+    dry_run); `hello`: the frame it said it with.
+    """
+
+    port: str
+    set_id: str
+    old_id: str
+    changed: tuple[str, ...]
+    copied: tuple[str, ...]
+    sent_bytes: int
+    seconds: float
+    repeats: int
+    running: bool
+    hello: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    board: Board
+    config: dict[str, Any]
+    bundles: tuple[Path, ...]
+
+
+def deploy(
+    port: str,
+    target: Target,
+    console: Console,
+    *,
+    dry_run: bool = False,
+    restart: bool = True,
+    hello_s: float = HELLO_S,
+) -> DeployResult:
+    """Make the board at `port` run what `target` (an AgentFile) says.
+
+    dry_run: says what would be written; the program on the board is stopped and started again for
+    it. Raises DeviceErrors: SettingsError and BuildError before the port is opened, later the
+    others; the board then runs what it ran before, or is about to go back to it by itself.
+    """
+    models = deploy_set.check(target)
+    files = deploy_set.wanted(target)
+    begin = time.monotonic()
+    with BoardRepl(port) as repl:
+        console.step(f"{port}: stopping the program", port=port)
+        repl.enter()
+        plan = make_plan(read_state(repl), files)
+        _tell(plan, console)
+        if not dry_run:
+            with console.progress(f"set {plan.set_id}", plan.sent) as done:
+                perform(repl, plan.ops, done)
+        hello: dict[str, Any] = {}
+        if restart or dry_run:
+            repl.reset()
+        if restart and not dry_run:
+            console.step("waiting for the board to say what runs")
+            hello = _wait(repl, plan.set_id, models, hello_s)
+        return DeployResult(
+            port=port,
+            set_id=plan.set_id,
+            old_id=plan.old.id,
+            changed=plan.changed,
+            copied=plan.copied,
+            sent_bytes=0 if dry_run else plan.sent,
+            seconds=round(time.monotonic() - begin, 1),
+            repeats=repl.repeats,
+            running=bool(hello),
+            hello={key: value for key, value in hello.items() if key not in FOREIGN_OF},
+        )
+
+
+def _tell(plan: Plan, console: Console) -> None:
+    facts = {"set": plan.set_id, "old": plan.old.id, "changed": list(plan.changed)}
+    if not plan.ops:
+        console.step(f"set {plan.set_id} is there already", **facts)
+        return
+    console.step(
+        f"set {plan.set_id} goes to /{plan.slot}: {len(plan.changed)} files sent "
+        f"({plan.sent / 1024:.1f} KB), {len(plan.copied)} copied from {plan.old.id}; "
+        f"{plan.need // 1024} of {plan.free // 1024} KB free flash",
+        **facts,
+    )
+
+
+def _wait(repl: BoardRepl, set_id: str, models: Sequence[str], timeout_s: float) -> dict[str, Any]:
+    """The hello frame of the set that was deployed. Raises VerifyError, NoAnswerError."""
+    text, hello, problems = "", {}, []
+    for kind, what in repl.frames(timeout_s):
+        if kind == "text":
+            text = (text + what)[-TAIL_CHARS:]
+        elif what["t"] == "hello":
+            if what.get("set") == set_id:
+                hello = what
+                break
+            if what.get("failed") == set_id:
+                raise VerifyError(
+                    f"set {set_id} did not come up in three boots; the board went back to "
+                    f"{what.get('set')} by itself, which runs. Its last words:\n{text.strip()}"
+                )
+            raise VerifyError(
+                f"the board runs set {what.get('set', 'without an id')}, not {set_id}: somebody "
+                "else deploys, or this is another board; deploy again"
+            )
+    if not hello:
+        said = f"; it says:\n{text.strip()}" if text.strip() else ""
+        raise NoAnswerError(
+            f"set {set_id} is on the board, which has not said that it runs in {timeout_s:.0f} s"
+            f"{said}\npress EN and look with invoke monitor; after three boots it goes back to "
+            "what ran before by itself"
+        )
+    for kind, what in repl.frames(PROBLEMS_S):
+        if kind == "frame" and what["t"] == "log" and what.get("lvl") == "error":
+            problems.append(str(what.get("msg")))
+    told = set((hello.get("models") or {}).values())
+    problems += [f"model {name} is not in use" for name in models if name not in told]
+    if hello.get("safe") or problems:
+        problems = problems or ["it is in safe mode"]
+        raise VerifyError(f"set {set_id} runs, but not as meant: " + "; ".join(problems))
+    return hello
+
+
+def _choose(options: argparse.Namespace) -> Target:
+    if not options.agent and not options.board:
+        raise SettingsError(["say what to deploy: --agent FILE, or --board NAME for its defaults"])
+    if not options.agent:
+        board = load_board(options.board)
+        return _Choice(board, board.device_config(device=board.name), tuple(options.bundle))
+    agent = agent_file.load(options.agent)
+    if options.board and options.board != agent.board.name:
+        raise SettingsError(
+            [f"{options.agent} is for the board {agent.board.name}, not {options.board}"]
+        )
+    if options.bundle:
+        return dataclasses.replace(agent, bundles=tuple(options.bundle))
+    return agent
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    target = _choose(options)
+    deploy_set.check(target)
+    port = ports.choose(options.port, target.board)
+    result = deploy(port, target, console, dry_run=options.dry_run, restart=not options.no_restart)
+    if result.running:
+        text = (
+            f"running: set {result.set_id}, firmware {result.hello.get('fw')} on {port}, "
+            f"after {result.seconds} s; kept as the good one after a minute without a fault"
+        )
+    elif options.dry_run:
+        text = f"nothing was written; {len(result.changed)} files would be"
+    else:
+        text = f"set {result.set_id} runs from the next reset on"
+    console.done(text, **dataclasses.asdict(result))
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="invoke deploy", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--port", help="default: the only one that looks like the board")
+    parser.add_argument("--board", help="a file in boards/, e.g. esp32")
+    parser.add_argument("--agent", type=Path, help="an agent's file: board, models, settings")
+    parser.add_argument("--bundle", type=Path, action="append", default=[], help="may be repeated")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be written")
+    parser.add_argument("--no-restart", action="store_true", help="leave the board at its prompt")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    options = parser.parse_args(argv)
+    return run_verb(options.json, lambda console: run(options, console))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""A deploy's two halves at the board: what is on its flash, and doing the plan's operations there.
+
+state = read_state(repl)
+perform(repl, plan.ops, done)
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import errno
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from host.devices.board_repl import BoardOsError
+from host.devices.deploy_plan import (
+    ACTIVE,
+    PLAIN_FILES,
+    PLAIN_FOLDERS,
+    ROOT_FILES,
+    SLOTS,
+    BoardState,
+    Op,
+)
+from host.devices.errors import FlashFullError, VerifyError
+
+CHUNK_BYTES = 1024
+FILE_TRIES = 3
+
+
+class Caller(Protocol):
+    """A BoardRepl."""
+
+    def call(self, expression: str) -> str: ...
+
+
+def read_state(board: Caller) -> BoardState:
+    """Everything a plan needs, hashes made from the files themselves. Raises NoAnswerError."""
+    block_size, free_blocks = map(int, board.call("_room()").split())
+    state = BoardState(block_size=block_size, free_bytes=block_size * free_blocks)
+    for path in (ACTIVE, f"{ACTIVE}.new"):
+        text = board.call(f"_text({path!r})")
+        if text != "-":
+            state.active.append(ast.literal_eval(text))
+    for name in (*ROOT_FILES, *PLAIN_FILES):
+        entry = board.call(f"_entry('/{name}')")
+        if entry != "-":
+            _add(state, f"/{name}", entry)
+    top = board.call("_folders('/')").split("|")
+    folders = [f"/{name}" for name in (*SLOTS, *PLAIN_FOLDERS) if name in top]
+    while folders:
+        folder = folders.pop()
+        state.folders.add(folder)
+        for line in filter(None, board.call(f"_list({folder!r})").split("|")):
+            if line.endswith("/"):
+                folders.append(f"{folder}/{line[:-1]}")
+            else:
+                name, _, entry = line.partition(" ")
+                _add(state, f"{folder}/{name}", entry)
+    return state
+
+
+def _add(state: BoardState, path: str, entry: str) -> None:
+    size, sha = entry.split()
+    state.files[path] = (int(size), sha)
+
+
+def perform(board: Caller, ops: Sequence[Op], done: Callable[[int], None]) -> None:
+    """Does the operations in their order, each checked before the next. done(bytes sent so far).
+    Raises VerifyError, FlashFullError, NoAnswerError.
+    """
+    sent = 0
+    for op in ops:
+        try:
+            sent += _perform(board, op, lambda n, before=sent: done(before + n))  # type: ignore[misc]
+        except BoardOsError as error:
+            if error.code == errno.ENOSPC:
+                raise FlashFullError(
+                    f"the flash is full at {op.path}; what ran before still does: remove other "
+                    "files from the board (mpremote ls, mpremote rm) and deploy again"
+                ) from error
+            raise
+
+
+def _perform(board: Caller, op: Op, done: Callable[[int], None]) -> int:
+    if op.kind == "write":
+        return _write(board, op, done)
+    if op.kind == "copy":
+        _verify(op, board.call(f"_copy({op.source!r}, {op.path!r})"))
+    elif op.kind == "rename":
+        _verify(op, board.call(f"_rename({op.source!r}, {op.path!r})"))
+    elif op.kind == "mkdir":
+        board.call(f"_mkdir({op.path!r})")
+    else:
+        board.call(f"_remove({op.path!r})")
+    return 0
+
+
+def _write(board: Caller, op: Op, done: Callable[[int], None]) -> int:
+    found = ""
+    for _ in range(FILE_TRIES):
+        try:
+            _send(board, op, done)
+        except BoardOsError as error:
+            if error.code != errno.EBADF:
+                raise
+        found = board.call(f"_close({op.path!r})")
+        if found == op.sha256:
+            return len(op.content)
+    _verify(op, found)
+    raise AssertionError("unreachable")
+
+
+def _send(board: Caller, op: Op, done: Callable[[int], None]) -> None:
+    board.call(f"_open({op.path!r})")
+    for start in range(0, len(op.content), CHUNK_BYTES):
+        chunk = base64.b64encode(op.content[start : start + CHUNK_BYTES]).decode()
+        board.call(f"_write({start}, {chunk!r})")
+        done(min(start + CHUNK_BYTES, len(op.content)))
+
+
+def _verify(op: Op, found: str) -> None:
+    if found != op.sha256:
+        raise VerifyError(
+            f"{op.path} on the board has SHA-256 {found[:12]}..., not {op.sha256[:12]}...; what "
+            "ran before still does: deploy again; if it stays so, the flash is worn (flash --erase)"
+        )
