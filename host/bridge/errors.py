@@ -38,6 +38,10 @@ class StoreBusy(BridgeError):
     """The store cannot take records now (disk full, locked, read-only); boards keep them."""
 
 
+class StoreDamaged(StoreBusy):
+    """The store's file is broken; it is set aside, and a new one takes what comes."""
+
+
 class InvalidFrame(BridgeError):
     """A frame whose members are not what docs/frames.md promises."""
 

@@ -68,6 +68,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        self.core.writer.tell_set_aside()
         self._restore()
         try:
             await self._gateways.start(self._config.gateways)

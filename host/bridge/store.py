@@ -16,60 +16,50 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from host.bridge.errors import StoreBusy, StoreUnusable
+from host.bridge import salvage
+from host.bridge.errors import StoreBusy, StoreDamaged, StoreUnusable
 from host.bridge.records import Incoming, Record
-from host.bridge.schema import APPLICATION_ID, MIGRATIONS, SCHEMA, SCHEMA_VERSION
+from host.bridge.schema import opened
 
-BUSY_MS = 2000
 MAX_REJECTED = 1000
 
 
 class Store:
     def __init__(self, path: Path, telemetry_every_s: int = 10) -> None:
-        """Open or make the store at `path`. Raises StoreUnusable."""
+        """Open or make the store at `path`; a damaged one is set aside. Raises StoreUnusable."""
         self.path = path
         self._telemetry_every_s = telemetry_every_s
+        # The file set aside and what was saved of it, if that happened in this run.
+        self.set_aside: tuple[Path, dict[str, int]] | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(
-                path, isolation_level=None, timeout=BUSY_MS / 1000, check_same_thread=False
-            )
-            self._prepare()
+            try:
+                self._db = opened(path)
+            except sqlite3.DatabaseError as error:
+                if not salvage.is_damage(error):
+                    raise
+                self._replace()
         except (OSError, sqlite3.Error) as error:
             raise StoreUnusable(
                 f"store {path}: {getattr(error, 'strerror', None) or error}; it must be a file "
                 "this program can write, made by it or new. Give another with --store FILE"
             ) from error
 
-    def _prepare(self) -> None:
-        db = self._db
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        application = db.execute("PRAGMA application_id").fetchone()[0]
-        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables and application != APPLICATION_ID:
-            raise sqlite3.DatabaseError("is another program's database")
-        if version > SCHEMA_VERSION:
-            raise sqlite3.DatabaseError(f"has schema {version}, newer than this program's")
-        if not tables:
-            db.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        db.execute("PRAGMA journal_size_limit=4194304")
-        if not tables:
-            pragmas = (
-                f"PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={SCHEMA_VERSION};"
-            )
-            db.executescript(f"BEGIN;{SCHEMA}{pragmas}COMMIT;")
-        else:
-            # Finds a read-only file or folder now, when a person is looking.
-            db.execute("BEGIN IMMEDIATE")
-            for step in MIGRATIONS[version - 1 :]:
-                db.execute(step)
-            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-            db.execute("COMMIT")
-
     def close(self) -> None:
         self._db.close()
+
+    def recover(self) -> None:
+        """Set the damaged file aside and go on with a new one. Raises StoreBusy."""
+        try:
+            self._db.close()
+            self._replace()
+        except (OSError, sqlite3.Error) as error:
+            raise StoreBusy(f"damaged, and cannot be replaced: {error}") from error
+
+    def _replace(self) -> None:
+        aside = salvage.set_aside(self.path)
+        self._db = opened(self.path)
+        self.set_aside = aside, salvage.salvage(aside, self._db)
 
     # -- records -------------------------------------------------------------------------------
 
@@ -295,13 +285,17 @@ class Store:
                 db.execute("ROLLBACK")
             except sqlite3.Error:
                 pass  # SQLite rolls back by itself when the disk is full
-            raise StoreBusy(str(error)) from error
+            raise _trouble(error) from error
 
     def _read(self, sql: str, values: Any) -> list[tuple[Any, ...]]:
         try:
             return self._db.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            raise StoreBusy(str(error)) from error
+            raise _trouble(error) from error
+
+
+def _trouble(error: sqlite3.Error) -> StoreBusy:
+    return StoreDamaged(str(error)) if salvage.is_damage(error) else StoreBusy(str(error))
 
 
 def _json(value: Any) -> str:

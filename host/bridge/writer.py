@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from host.bridge.backoff import Backoff
-from host.bridge.errors import StoreBusy
+from host.bridge.errors import StoreBusy, StoreDamaged
 from host.bridge.logs import event
 from host.bridge.records import Incoming, Record
 from host.bridge.store import Store
@@ -107,6 +107,14 @@ class Writer:
             self._on_stored(record)
 
     async def _failed(self, error: StoreBusy) -> None:
+        if isinstance(error, StoreDamaged):
+            event(LOG, logging.ERROR, "store is damaged", path=self._store.path, reason=error)
+            try:
+                await self.call(self._store.recover)
+            except StoreBusy as worse:
+                error = worse
+            else:
+                self.tell_set_aside()
         if self.problem is None:
             fields = {"path": self._store.path, "reason": error}
             event(
@@ -118,6 +126,12 @@ class Writer:
                 await self.prune()
             except StoreBusy:
                 pass  # deleting needs room as well
+
+    def tell_set_aside(self) -> None:
+        """Log what became of a damaged store, if there was one."""
+        if self._store.set_aside:
+            aside, saved = self._store.set_aside
+            event(LOG, logging.ERROR, "damaged store set aside", path=aside, **saved)
 
     def _recovered(self) -> None:
         if self.problem is not None:
