@@ -118,7 +118,9 @@ def parse(text: str) -> frozenset[int]:
     """Pins from "0 2 12-15". Raises ValueError."""
     found: set[int] = set()
     for word in text.split():
-        first, _, last = word.partition("-")
+        first, dash, last = word.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ValueError(f"{word} is no pin")
         span = range(int(first), int(last or first) + 1)
         if not span:
             raise ValueError(f"{word} is empty")
