@@ -13,6 +13,7 @@ BESIDE = ("", "-wal", "-shm")
 ROWS_AT_ONCE = 500
 # Beyond it boards would rather have the new store than more of the old one.
 MAX_S = 60.0
+FRONT_BYTES = 65536
 
 DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
@@ -21,6 +22,12 @@ def is_damage(error: BaseException) -> bool:
     """Whether SQLite says that the file itself is broken."""
     name = getattr(error, "sqlite_errorname", "") or ""
     return name.startswith(DAMAGED)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file that is no database any more has been a store: its tables' SQL is there."""
+    with path.open("rb") as file:
+        return b"CREATE TABLE records (" in file.read(FRONT_BYTES)
 
 
 def set_aside(path: Path, now: float | None = None) -> Path:

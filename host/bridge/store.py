@@ -36,7 +36,7 @@ class Store:
             try:
                 self._db = opened(path)
             except sqlite3.DatabaseError as error:
-                if not salvage.is_damage(error):
+                if not salvage.is_damage(error) or not salvage.is_ours(path):
                     raise
                 self._replace()
         except (OSError, sqlite3.Error) as error:
