@@ -45,6 +45,8 @@ GROUPS: Groups = {
         "agent/cognition/engine/planner.py",
         "agent/cognition/engine/schema.py",
     ),
+    # Always together.
+    "agent/cognition/engine/ops/lstm.py": ("agent/cognition/engine/ops/int16.py",),
     # The loop and all it uses.
     "agent/app.py": (
         "agent/action/*.py",

@@ -17,58 +17,52 @@ _SATURATED = 1 << 11
 
 def prepare(context, op):
     op.exactly(2)
-    x, axes, y = op.inputs[0], op.inputs[1], op.outputs[0]
+    x, axes = op.inputs
+    y = op.outputs[0]
     op.typed(schema.INT8, schema.INT32, schema.INT8)
     if x.offset:
         op.refuse("its input is a constant")
-    reduced = [axis_of(op, axis, len(x.shape)) for axis in known(context, op, axes)]
-    kept = [i for i in range(len(x.shape)) if i not in reduced]
-    steps = strides(x.shape)
-    outer = Walk([x.shape[i] for i in kept], [steps[i] for i in kept])
-    sizes = [x.shape[i] for i in range(len(x.shape)) if i in reduced]
-    inner = Walk(sizes, [steps[i] for i in range(len(x.shape)) if i in reduced])
-    if y.size != product([x.shape[i] for i in kept]):
-        op.refuse("input shape %s over axes %s, output shape %s" % (x.shape, reduced, y.shape))
-    count = product(sizes)
-    multiplier, shift = _multiplier(op, x, y, count)
-    return Reduce(x, y, outer, inner, count, multiplier, shift)
-
-
-def _multiplier(op, x, y, count):
-    from ..fixed_point import quantize_multiplier
-
-    multiplier, shift = quantize_multiplier(ratio(x.scale(), y.scale(), DOUBLE_BITS))
-    if op.name == "MEAN":
-        by = 0
-        while count >> by > 1:
-            by += 1
-        by = min(by, 31 + shift)
-        multiplier = (multiplier << by) // count
-        shift -= by
-    if count > _MOST_ITEMS or shift > 15 or 255 * count << max(0, shift) >= 1 << 31:
-        op.refuse("sums of %d items, or an output scale far below the input's" % count)
-    return multiplier, shift
+    shape = x.shape
+    reduced = [axis_of(op, axis, len(shape)) for axis in known(context, op, axes)]
+    walks = []
+    counts = []
+    steps = strides(shape)
+    for inside in (False, True):
+        loops = [i for i in range(len(shape)) if (i in reduced) == inside]
+        sizes = [shape[i] for i in loops]
+        counts.append(product(sizes))
+        walks.append(Walk(sizes, [steps[i] for i in loops]))
+    if y.size != counts[0]:
+        op.refuse("input shape %s over axes %s, output shape %s" % (shape, reduced, y.shape))
+    return Reduce(op, x, y, walks, counts[1])
 
 
 class Reduce:
-    def __init__(self, x, y, outer, inner, count, multiplier, shift):
+    def __init__(self, op, x, y, walks, count):
+        from ..fixed_point import quantize_multiplier
+
+        multiplier, shift = quantize_multiplier(ratio(x.scale(), y.scale(), DOUBLE_BITS))
+        if op.name == "MEAN":
+            by = 0
+            while count >> by > 1:
+                by += 1
+            by = min(by, 31 + shift)
+            multiplier = (multiplier << by) // count
+            shift -= by
+        left = max(0, shift)
+        if count > _MOST_ITEMS or shift > 15 or 255 * count << left >= 1 << 31:
+            op.refuse("sums of %d items, or an output scale far below the input's" % count)
         self._x = x.data
         self._y = y.data
-        self._outer = outer
-        self._inner = inner
-        self._offset = -x.zero_point() * count
-        self._high = multiplier >> 16
-        self._low = multiplier & 0xFFFF
+        self._walks = walks
         # A right shift by over 29 leaves 0 of what is below 2**28.
-        self._right = min(29, max(0, -shift))
-        self._left = max(0, shift)
-        self._zero_point = y.zero_point()
+        right = min(29, left - shift)
+        self._numbers = (multiplier >> 16, multiplier & 0xFFFF, left, right, y.zero_point())
+        self._offset = -x.zero_point() * count
 
     def run(self):
         x = self._x
-        y = self._y
-        outer = self._outer
-        inner = self._inner
+        outer, inner = self._walks
         at = outer.at
         inner_at = inner.at
         size = inner.size
@@ -83,24 +77,23 @@ class Reduce:
                     acc = total(acc, x, start + inner_at[0], step, size)
                     if not inner.next():
                         break
-                y[o] = self._rescaled(acc)
+                self._put(o, acc)
                 o += 1
                 start += outer.step[0]
             more = outer.next()
 
-    def _rescaled(self, acc):
-        if self._left:
-            acc = min(_SATURATED, max(-_SATURATED, acc)) << self._left
-        low = self._low
-        high = self._high
+    def _put(self, o, acc):
+        high, low, left, right, zero_point = self._numbers
+        if left:
+            acc = min(_SATURATED, max(-_SATURATED, acc)) << left
         b = acc & 16383
         acc >>= 14
         acc = (acc * high + ((b * high + ((acc * low + (b * low >> 14)) >> 2) + 16384) >> 14)) >> 1
-        if self._right:
+        if right:
             if acc < 0:
                 acc -= 1
-            acc = (acc + (1 << (self._right - 1))) >> self._right
-        return min(127, max(-128, acc + self._zero_point))
+            acc = (acc + (1 << (right - 1))) >> right
+        self._y[o] = min(127, max(-128, acc + zero_point))
 
 
 def total(acc, x, i, step, size):

@@ -78,23 +78,26 @@ def values(context, op, tensor):
     """The items of an int8 tensor, activation or constant, or of an int32 one known at load."""
     if tensor.type == schema.INT32:
         return known(context, op, tensor)
-    if tensor.type != schema.INT8:
-        op.refuse(
-            "tensor %d is %s; int8 is supported: quantise the model to full int8"
-            % (tensor.index, tensor.type_name)
-        )
+    _must_be_int8(op, tensor)
     if tensor.offset:
         return as_int8(context.data, tensor.offset, tensor.size)
     return tensor.data
 
 
+def _must_be_int8(op, tensor):
+    if tensor.type != schema.INT8:
+        op.refuse(
+            "tensor %d is %s; int8 is supported: quantise the model to full int8"
+            % (tensor.index, tensor.type_name)
+        )
+
+
 def known(context, op, tensor):
     """The items of an int32 tensor that is a constant, or computed from shapes and constants."""
     if not tensor or tensor.type != schema.INT32 or tensor.size > _MOST_INT32S:
-        op.refuse("its indices must be a constant of at most %d int32" % _MOST_INT32S)
+        op.refuse("its indices must be a constant of at most 64 int32")
     if tensor.offset:
-        reader = context.reader
-        return [reader.i32(tensor.offset + 4 * i) for i in range(tensor.size)]
+        return [context.reader.i32(tensor.offset + 4 * i) for i in range(tensor.size)]
     if tensor.data is None:
         op.refuse("tensor %d must be a constant" % tensor.index)
     return tensor.data
@@ -106,8 +109,8 @@ def target(op, tensor):
         if tensor.size > _MOST_INT32S:
             op.refuse("int32 tensor %d has %d items" % (tensor.index, tensor.size))
         tensor.data = array("i", bytes(4 * tensor.size))
-    elif tensor.type != schema.INT8:
-        op.refuse("tensor %d is %s; int8 is supported" % (tensor.index, tensor.type_name))
+    else:
+        _must_be_int8(op, tensor)
     return tensor.data
 
 
