@@ -1,51 +1,70 @@
 """A bounds-checked reader for flatbuffers: every offset is checked before it is followed.
 
 Whatever the bytes are, a read gives a value or raises FormatError. Nothing here recurses or loops
-over a length the file claims without first checking that the file is that long.
+over a length the file claims without first checking that the file is that long. struct refuses
+what reaches over the file's end. Where something begins is checked here: MicroPython's unpack_from
+adds an offset to an address without looking whether the sum wraps.
 """
+
+import struct
+from struct import unpack_from
 
 from .errors import FormatError
 
+# What struct raises there: CPython's own error, or MicroPython's ValueError.
+_OUTSIDE = getattr(struct, "error", ValueError)
+
+# No table has more fields that anybody reads.
+_FIELDS = 16
+# Tables of a kind share one vtable; a hostile file has many.
+_MOST_VTABLES = 64
+_KINDS = ("<", "<i", "<2i", "<3i", "<4i")
+
 
 class Reader:
-    """Little-endian scalars at absolute positions of a buffer of unsigned bytes."""
+    """Little-endian scalars at absolute positions, none negative, of a buffer of unsigned bytes."""
 
     def __init__(self, data):
         self.data = data
         self.size = len(data)
+        self.vtables: dict = {}
 
-    def check(self, position: int, size: int) -> None:
-        if position < 0 or size < 0 or position > self.size - size:
-            raise FormatError(
-                "file is truncated or damaged: %d bytes at offset %d lie outside its %d bytes"
-                % (size, position, self.size)
-            )
+    def number(self, position: int, kind: str = "<I") -> int:
+        """What struct reads there."""
+        if position < self.size:
+            try:
+                return unpack_from(kind, self.data, position)[0]
+            except _OUTSIDE:
+                pass
+        raise self.outside(position, struct.calcsize(kind))
 
-    def u8(self, position: int) -> int:
-        self.check(position, 1)
-        return self.data[position]
-
-    def u16(self, position: int) -> int:
-        self.check(position, 2)
-        data = self.data
-        return data[position] | data[position + 1] << 8
-
-    def u32(self, position: int) -> int:
-        return self.u16(position) | self.u16(position + 2) << 16
+    def outside(self, position: int, size: int) -> FormatError:
+        return FormatError(
+            "file is truncated or damaged: %d bytes at offset %d lie outside its %d bytes"
+            % (size, position, self.size)
+        )
 
     def i8(self, position: int) -> int:
-        value = self.u8(position)
-        return value - 256 if value >= 128 else value
+        return self.number(position, "<b")
 
     def i32(self, position: int) -> int:
-        high = self.u16(position + 2)
-        return self.u16(position) | (high - 65536 if high >= 32768 else high) << 16
+        return self.number(position, "<i")
 
-    def i64(self, position: int) -> int:
-        return self.u32(position) | self.i32(position + 4) << 32
+    def vtable(self, position: int) -> tuple:
+        """Where a table's fields lie in it, 0 where absent."""
+        if position < 0:
+            raise self.outside(position, 4)
+        size = self.number(position, "<H")
+        if size < 4 or position + size > self.size:
+            raise self.outside(position, size)
+        count = min((size - 4) >> 1, _FIELDS)
+        fields = unpack_from("<%dH" % count, self.data, position + 4) + (0,) * (_FIELDS - count)
+        if len(self.vtables) < _MOST_VTABLES:
+            self.vtables[position] = fields
+        return fields
 
     def root(self) -> "Table":
-        return Table(self, self.u32(0))
+        return Table(self, self.number(0))
 
 
 class Table:
@@ -54,59 +73,69 @@ class Table:
     def __init__(self, reader: Reader, position: int):
         self.reader = reader
         self.position = position
-        vtable = position - reader.i32(position)
-        size = reader.u16(vtable)
-        reader.check(vtable, size)
-        self._vtable = vtable
-        self._fields = (size - 4) // 2
+        # On a board a call costs more than a read, so reads stand in line here and below.
+        if position > reader.size - 4:
+            raise reader.outside(position, 4)
+        vtable = position - unpack_from("<i", reader.data, position)[0]
+        self._fields = reader.vtables.get(vtable) or reader.vtable(vtable)
 
     def at(self, field: int) -> int:
         """Absolute position of a field's value, 0 where the field is absent."""
-        if field >= self._fields:
-            return 0
-        offset = self.reader.u16(self._vtable + 4 + 2 * field)
+        offset = self._fields[field]
         return self.position + offset if offset else 0
 
+    def number(self, field: int, kind: str, default: int = 0) -> int:
+        """A field as struct reads it."""
+        offset = self._fields[field]
+        if not offset:
+            return default
+        reader = self.reader
+        try:
+            return unpack_from(kind, reader.data, self.position + offset)[0]
+        except _OUTSIDE:
+            raise reader.outside(self.position + offset, struct.calcsize(kind))
+
     def i8(self, field: int, default: int = 0) -> int:
-        position = self.at(field)
-        return self.reader.i8(position) if position else default
+        return self.number(field, "<b", default)
 
     def i32(self, field: int, default: int = 0) -> int:
-        position = self.at(field)
-        return self.reader.i32(position) if position else default
+        return self.number(field, "<i", default)
 
     def u32(self, field: int, default: int = 0) -> int:
-        position = self.at(field)
-        return self.reader.u32(position) if position else default
-
-    def u64(self, field: int) -> int:
-        position = self.at(field)
-        return self.reader.u32(position) | self.reader.u32(position + 4) << 32 if position else 0
+        return self.number(field, "<I", default)
 
     def table(self, field):
         """The table a field refers to, or None."""
-        position = self.at(field)
-        return Table(self.reader, position + self.reader.u32(position)) if position else None
+        offset = self._fields[field]
+        if not offset:
+            return None
+        offset += self.position
+        return Table(self.reader, offset + self.reader.number(offset))
 
     def vector(self, field, item_size):
         """(position of the first item, number of items) of a vector; (0, 0) where absent."""
-        position = self.at(field)
+        position = self._fields[field]
         if not position:
             return 0, 0
+        position += self.position
         reader = self.reader
-        position += reader.u32(position)
-        length = reader.u32(position)
-        reader.check(position + 4, length * item_size)
-        return position + 4, length
+        position += reader.number(position)
+        length = reader.number(position)
+        position += 4
+        if length * item_size > reader.size - position:
+            raise reader.outside(position, length * item_size)
+        return position, length
 
     def tables(self, field: int) -> list:
         """Positions of the tables in a vector of tables: Table(reader, position) opens one."""
         start, length = self.vector(field, 4)
-        return [p + self.reader.u32(p) for p in range(start, start + 4 * length, 4)]
+        data = self.reader.data
+        return [p + unpack_from("<I", data, p)[0] for p in range(start, start + 4 * length, 4)]
 
-    def i32s(self, field: int, most: int) -> list:
+    def i32s(self, field: int, most: int) -> tuple:
         """A vector of at most so many int32."""
         start, length = self.vector(field, 4)
         if length > most:
             raise FormatError("a list of %d numbers; at most %d are supported" % (length, most))
-        return [self.reader.i32(p) for p in range(start, start + 4 * length, 4)]
+        kind = _KINDS[length] if length < len(_KINDS) else "<%di" % length
+        return unpack_from(kind, self.reader.data, start)

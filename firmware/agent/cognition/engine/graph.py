@@ -84,19 +84,18 @@ class Tensor:
         self.reader = reader
         self.index = index
         self.data = None
-        shape = table.i32s(_TENSOR_SHAPE, _MAX_DIMENSIONS)
-        self.shape = tuple(shape)
-        self.type = table.i8(_TENSOR_TYPE)
+        self.shape = table.i32s(_TENSOR_SHAPE, _MAX_DIMENSIONS)
+        self.type = table.number(_TENSOR_TYPE, "<b")
         size = 1
-        for dimension in shape:
+        for dimension in self.shape:
             # What no operator reads or writes may be empty: an LSTM's intermediate results are.
-            size *= max(0, dimension)
+            size *= dimension if dimension > 0 else 0
         self.size = size
         self.bytes = size * schema.TYPE_SIZES.get(self.type, 1)
         if table.at(_TENSOR_SPARSITY):
             raise UnsupportedError("tensor %d is stored sparse: convert without it" % index)
-        self.variable = table.i8(_TENSOR_IS_VARIABLE) != 0
-        self._place(table.u32(_TENSOR_BUFFER), buffers)
+        self.variable = table.number(_TENSOR_IS_VARIABLE, "<b") != 0
+        self._place(table.number(_TENSOR_BUFFER, "<I"), buffers)
         self._scales = self._zero_points = (0, 0)
         self.dimension = 0
         quantization = table.table(_TENSOR_QUANTIZATION)
@@ -106,7 +105,7 @@ class Tensor:
             # TFLite-Micro takes a tensor without zero points for one that is not quantised.
             if self._zero_points[1] != self._scales[1]:
                 raise FormatError("tensor %d has not as many zero points as scales" % index)
-            self.dimension = quantization.i32(_QUANTIZATION_DIMENSION)
+            self.dimension = quantization.number(_QUANTIZATION_DIMENSION, "<i")
 
     def _place(self, buffer, buffers):
         """Finds the tensor's bytes in the file; `offset` stays 0 for an activation."""
@@ -115,7 +114,7 @@ class Tensor:
                 "tensor %d refers to buffer %d of %d" % (self.index, buffer, len(buffers))
             )
         table = Table(self.reader, buffers[buffer])
-        if table.u64(_BUFFER_OFFSET) > 1:
+        if table.number(_BUFFER_OFFSET, "<Q") > 1:
             raise UnsupportedError("buffer %d lies outside the flatbuffer" % buffer)
         self.offset, length = table.vector(_BUFFER_DATA, 1)
         if length == 0:
@@ -136,11 +135,16 @@ class Tensor:
         """Number of scales: 0 not quantised, 1 per tensor, more per channel."""
         return self._scales[1]
 
+    def scale_at(self, channel: int = 0) -> int:
+        """Where a scale lies in the file."""
+        start, length = self._scales
+        if channel >= length:
+            raise FormatError("tensor %d has no scale" % self.index)
+        return start + 4 * channel
+
     def scale_bits(self, channel: int = 0) -> int:
         """The float32 bits of a scale."""
-        if channel >= self.scales:
-            raise FormatError("tensor %d has no scale" % self.index)
-        return self.reader.u32(self._scales[0] + 4 * channel)
+        return self.reader.number(self.scale_at(channel))
 
     def scale(self, channel=0):
         """A scale as (mantissa, exponent)."""
@@ -153,10 +157,15 @@ class Tensor:
         start, length = self._zero_points
         if channel >= length:
             return 0
-        value = self.reader.i64(start + 8 * channel)
+        value = self.reader.number(start + 8 * channel, "<q")
         if not -128 <= value <= 127 and self.type == schema.INT8:
             raise FormatError("tensor %d has zero point %d, not an int8" % (self.index, value))
         return value
+
+    def symmetric(self) -> bool:
+        """Whether all zero points are 0."""
+        start, length = self._zero_points
+        return not bytes(self.reader.data[start : start + 8 * length]).strip(b"\0")
 
 
 class Operator:
@@ -164,7 +173,7 @@ class Operator:
 
     def __init__(self, index, table, codes, tensors):
         self.index = index
-        opcode = table.u32(_OPERATOR_OPCODE)
+        opcode = table.number(_OPERATOR_OPCODE, "<I")
         if opcode >= len(codes):
             raise FormatError("operator %d refers to code %d of %d" % (index, opcode, len(codes)))
         self.code, self.version, self.name = codes[opcode]
@@ -228,7 +237,6 @@ class Graph:
     def __init__(self, data, name_of):
         reader = Reader(data)
         self.reader = reader
-        reader.check(0, 8)
         if bytes(data[4:8]) != schema.IDENTIFIER:
             raise FormatError("not a .tflite file: no %s at offset 4" % schema.IDENTIFIER.decode())
         model = reader.root()
@@ -270,7 +278,7 @@ class Graph:
         for position in model.tables(_MODEL_METADATA):
             start, length = Table(self.reader, position).vector(_METADATA_NAME, 1)
             wanted = b"COMPRESSION_METADATA"
-            if bytes(self.reader.data[start : start + min(length, len(wanted) + 1)]) == wanted:
+            if length == len(wanted) and bytes(self.reader.data[start : start + length]) == wanted:
                 raise UnsupportedError("weights are compressed: convert without compression")
 
     @staticmethod

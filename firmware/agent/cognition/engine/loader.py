@@ -1,11 +1,9 @@
 """From a file's bytes to a model's attributes and program. Needed only while a model is loaded."""
 
-import struct
 from array import array
 
 from . import kernels, ops, planner, schema
 from .errors import ArenaError, UnsupportedError
-from .float32 import float_bytes
 from .graph import Graph
 from .views import as_float32
 
@@ -35,9 +33,9 @@ def load(model, max_arena_bytes, keep_inputs):
     model.outputs, model.output_shape, model.output_dtype = _described(graph.outputs)
     model.input_zero_point = [t.zero_point() for t in graph.inputs]
     model.output_zero_point = [t.zero_point() for t in graph.outputs]
-    scales = [[_scale(t) for t in tensors] for tensors in (graph.inputs, graph.outputs)]
-    model.input_scale, model.output_scale = [[_as_float(s) for s in each] for each in scales]
-    return scales
+    model.input_scale = [_as_float(t) for t in graph.inputs]
+    model.output_scale = [_as_float(t) for t in graph.outputs]
+    return [_scale(t) for t in graph.inputs], [_scale(t) for t in graph.outputs]
 
 
 def _place(graph, max_arena_bytes, keep_inputs):
@@ -84,8 +82,8 @@ def _scale(tensor):
     return tensor.scale() if tensor.type == schema.INT8 else (0, 0)
 
 
-def _as_float(scale):
-    return struct.unpack("<f", float_bytes(1, scale))[0]
+def _as_float(tensor):
+    return tensor.reader.number(tensor.scale_at(), "<f") if tensor.type == schema.INT8 else 0.0
 
 
 def _described(tensors):

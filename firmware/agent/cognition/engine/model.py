@@ -64,9 +64,10 @@ class Model:
         numbers in the input's own units (quantised here), or a callable that is given the input's
         view and fills it. Raises InputError on a wrong count.
         """
-        # Who works with raw views has no need of it in memory.
+        # Who works with raw views has no need of it in memory; later calls go there directly.
         from .prediction import predict
 
+        Model.predict = predict  # type: ignore[method-assign]
         return predict(self, inputs)
 
 

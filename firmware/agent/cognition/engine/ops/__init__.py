@@ -58,6 +58,9 @@ _TABLE = """
 117 HARD_SWISH 1 1 activations
 """
 
+# Entries looked up before.
+_found: dict = {}
+
 
 def kernels() -> dict:
     """{code: (name, lowest version, highest version, module)} of all operators there are."""
@@ -66,8 +69,12 @@ def kernels() -> dict:
 
 def find(code: int) -> tuple:
     """An operator's entry in kernels(), or ()."""
-    start = _TABLE.find("\n%d " % code) + 1
-    return _entry(_TABLE[start : _TABLE.find("\n", start)]) if start else ()
+    if code not in _found:
+        start = _TABLE.find("\n%d " % code) + 1
+        if not start:
+            return ()
+        _found[code] = _entry(_TABLE[start : _TABLE.find("\n", start)])
+    return _found[code]
 
 
 def _entry(line):

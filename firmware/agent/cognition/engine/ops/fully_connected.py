@@ -11,7 +11,7 @@ the portable kernel; the other sets (kernels/) compute the same from the object'
 """
 
 from .. import schema
-from ..float32 import DOUBLE_BITS, from_bits, product, ratio
+from ..float32 import from_bits
 from . import activation_range
 from .scaling import Scaling, biases, four_rows, reach_of, requantize
 
@@ -45,9 +45,8 @@ def prepare(context, op):
         op.refuse("%d biases for %d units" % (bias.size, units))
     if weights.scales > 1 and (weights.scales != units or weights.dimension != 0):
         op.refuse("%d weight scales for %d units" % (weights.scales, units))
-    for channel in range(weights.scales):
-        if weights.zero_point(channel):
-            op.refuse("weights with a zero point; symmetric weights are supported")
+    if not weights.symmetric():
+        op.refuse("weights with a zero point; symmetric weights are supported")
     x, y = op.inputs[0], op.outputs[0]
     activation = op.options.i8(schema.FULLY_CONNECTED_ACTIVATION) if op.options else 0
     lowest, highest = activation_range(op, y, activation)
@@ -60,16 +59,17 @@ def prepare(context, op):
 
 def _multipliers(op, weights, bias):
     """(multiplier, shift) for every weight scale, with C's own roundings, all in double."""
-    from ..fixed_point import quantize_multiplier
+    from ..fixed_point import scaled_multiplier
 
-    source, target = op.inputs[0].scale(), op.outputs[0].scale()
-    channels = range(weights.scales or 1)
-    products = [product(source, weights.scale(c), DOUBLE_BITS) for c in channels]
+    x, y = op.inputs[0].scale(), op.outputs[0].scale()
+    result = []
+    for channel in range(weights.scales or 1):
+        w = weights.scale(channel)
+        result.append(scaled_multiplier(x, w, y))
+        if result[-1][1] > 30:
+            op.refuse("output scale is too small for its input and weight scales")
     if bias and weights.scales == 1:
-        _check_bias_scale(op, products[0], bias, target)
-    result = [quantize_multiplier(ratio(p, target, DOUBLE_BITS)) for p in products]
-    if max(shift for _, shift in result) > 30:
-        op.refuse("output scale is too small for its input and weight scales")
+        _check_bias_scale(op, (x[0] * w[0], x[1] + w[1]), bias, y)
     return result
 
 

@@ -36,8 +36,12 @@ class Scaling:
     def __init__(self, multipliers, bias, channels, terms, reach):
         largest = 0
         for channel in range(channels):
-            largest = max(largest, abs(bias[channel]))
-        bound = (largest + terms * reach * 128) << max(0, max(s for _, s in multipliers))
+            value = bias[channel]
+            if value < 0:
+                value = -value
+            if value > largest:
+                largest = value
+        bound = (largest + terms * reach * 128) << max(0, max([s for _, s in multipliers]))
         self.wide = bound >= ACC_LIMIT
         if self.wide:
             self.high, self.low, self.shift = multipliers, None, None
