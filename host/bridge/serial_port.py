@@ -60,6 +60,12 @@ class SerialPort:
         except OSError:
             return True
 
+    def hold_in_reset(self, on: bool) -> None:
+        """Pull EN of the usual ESP32 board low, or let it go: RTS asserted and DTR not, then both
+        as before. Raises OSError where the port has no such lines, as a pty.
+        """
+        self._serial.dtr = not on
+
     def close(self) -> None:
         if self._fd < 0:
             return

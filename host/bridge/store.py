@@ -85,25 +85,27 @@ class Store:
     def _insert(
         self, db: sqlite3.Connection, item: Incoming, lives: dict[str, int]
     ) -> Record | None:
-        key = (item.device, lives[item.device], item.boot, item.seq)
-        digest = _digest(item.frame)
-        known = db.execute(
-            "SELECT digest FROM records WHERE device=? AND life=? AND boot=? AND seq=?", key
-        ).fetchone()
-        if known and known[0] == digest:
-            return None
-        if known:
-            lives[item.device] = self._next_life(db, item.device)
-            key = (item.device, lives[item.device], item.boot, item.seq)
+        body, digest = _body(item.frame)
         at = item.frame.get("at") or int(item.received)
         kind = item.frame["t"]
-        row_id = db.execute(
-            "INSERT INTO records (device,life,boot,seq,kind,at,received,digest,body) "
-            "VALUES (?,?,?,?,?,?,?,?,?)",
-            (*key, kind, at, item.received, digest, _json(item.frame)),
-        ).lastrowid
-        assert row_id is not None
-        return Record(row_id, item.device, item.boot, item.seq, kind, at, item.frame)
+        while True:
+            key = (item.device, lives[item.device], item.boot, item.seq)
+            made = db.execute(
+                "INSERT INTO records (device,life,boot,seq,kind,at,received,digest,body) "
+                "VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+                (*key, kind, at, item.received, digest, body),
+            )
+            if made.rowcount:
+                assert made.lastrowid is not None
+                return Record(
+                    made.lastrowid, item.device, item.boot, item.seq, kind, at, item.frame
+                )
+            known = db.execute(
+                "SELECT digest FROM records WHERE device=? AND life=? AND boot=? AND seq=?", key
+            ).fetchone()
+            if known[0] == digest:
+                return None
+            lives[item.device] = self._next_life(db, item.device)
 
     def _reject(self, db: sqlite3.Connection, item: Incoming) -> None:
         db.execute(
@@ -298,11 +300,23 @@ def _trouble(error: sqlite3.Error) -> StoreBusy:
     return StoreDamaged(str(error)) if salvage.is_damage(error) else StoreBusy(str(error))
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_encode_sorted = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True
+).encode
+
+
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _encode(value)
 
 
-def _digest(frame: dict[str, Any]) -> bytes:
-    # When is no part of what: a board may learn the time between two repeats of one record.
-    body = {key: value for key, value in frame.items() if key not in ("at", "ms")}
-    return hashlib.blake2b(json.dumps(body, sort_keys=True).encode(), digest_size=8).digest()
+def _body(frame: dict[str, Any]) -> tuple[str, bytes]:
+    """What is kept of a frame, and the digest that tells a copy from another record.
+
+    When is no part of what: a board may learn the time between two repeats of one record.
+    """
+    what = dict(frame)
+    when = {key: what.pop(key) for key in ("at", "ms") if key in what}
+    text = _encode_sorted(what)
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return (f"{_encode(when)[:-1]},{text[1:]}" if when else text), digest
