@@ -107,9 +107,11 @@ def bridge(_, config="", port=None, store="", broker="", embedded_broker=False, 
 @task(
     help={
         "board": "a file in boards/, e.g. esp32",
+        "agent": "an agent's file; default: the board's defaults",
         "port": "default: found by the board's USB id",
         "image": "a .bin instead of the official one",
         "erase": "erase the whole flash first",
+        "deploy": "--no-deploy: MicroPython alone, no agent",
         "monitor": "--no-monitor ends without opening the monitor",
         "dry_run": "look and tell, change nothing",
         "json": "for programs; opens no monitor",
@@ -118,12 +120,13 @@ def bridge(_, config="", port=None, store="", broker="", embedded_broker=False, 
     }
 )
 def flash(
-    _, board, port="", image="", erase=False, monitor=True, dry_run=False, json=False, reset=True,
-    baud="",
+    _, board="", agent="", port="", image="", erase=False, deploy=True, monitor=True,
+    dry_run=False, json=False, reset=True, baud="",
 ):  # fmt: skip
-    """Put MicroPython on a board, and see it start."""
-    words = _options(board=board, port=port, image=image, erase=erase, no_monitor=not monitor)
-    words += _options(dry_run=dry_run, json=json, no_reset=not reset, baud=baud)
+    """Put MicroPython and the agent on a board, and watch it start."""
+    words = _options(board=board, agent=agent, port=port, image=image, erase=erase, baud=baud)
+    words += _options(no_deploy=not deploy, no_monitor=not monitor, dry_run=dry_run, json=json)
+    words += _options(no_reset=not reset)
     _python("host.devices.flash", *words)
 
 

@@ -17,6 +17,8 @@ SLOW_FILES = {
     "bridge/test_bridge_web.py",
     "devices/test_build.py",
     "devices/test_flash.py",
+    "devices/test_flash_on_rom.py",
+    "devices/test_flash_to_agent.py",
     "devices/test_monitor.py",
     "engine/test_arena.py",
     "engine/test_conv.py",

@@ -1,6 +1,6 @@
 """Put MicroPython on a board, then the agent.
 
-    python -m host.devices.flash --board esp32 [--port PORT] [--image FILE] [--erase] ...
+    python -m host.devices.flash --board esp32 [--agent FILE] [--port PORT] [--image FILE] ...
 
 Finds the port, looks at the chip, writes what is not there already, verifies, waits until
 MicroPython answers, deploys, opens the monitor. docs/flash.md tells what can go wrong.
@@ -12,14 +12,18 @@ import argparse
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from host.devices import images, ports, repl_wait
+from host.devices import agent_file, deploy_set, images, ports, repl_wait
 from host.devices.boards import Board, list_boards, load_board
 from host.devices.console import Console, run_verb
+from host.devices.deploy import DeployResult, deploy
+from host.devices.deploy_set import Target
 from host.devices.errors import (
     NoAnswerError,
+    SettingsError,
     UnknownBoardError,
     VerifyError,
     WrongChipError,
@@ -32,9 +36,14 @@ PRESS_EN = "press EN (or RST) on the board now, with BOOT let go"
 
 @dataclass(frozen=True)
 class Options:
-    """What to flash and how. `reset`: the port can reset the board. `wait_s`: for MicroPython."""
+    """What to flash and how. `agent`: an agent's file, deployed afterwards; None: `bare` stays as
+    it is, or an agent with the board's defaults where none runs. `reset`: the port can reset the
+    board. `wait_s`: for MicroPython.
+    """
 
     board: Board
+    agent: Target | None = None
+    bare: bool = False
     port: str | None = None
     image: Path | None = None
     erase: bool = False
@@ -52,6 +61,16 @@ class Flashed:
     chip: ChipFound
     version: str
     written: int
+    deployed: DeployResult | None = None
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """An agent as its board's file describes it."""
+
+    board: Board
+    config: dict[str, Any]
+    bundles: tuple[Path, ...] = ()
 
 
 def flash(options: Options, console: Console) -> Flashed:
@@ -61,6 +80,8 @@ def flash(options: Options, console: Console) -> Flashed:
         raise UnknownBoardError(
             f"{board.name} is no board with a flash; there are: {', '.join(flashable())}"
         )
+    if options.agent:
+        deploy_set.check(options.agent)
     port = ports.choose(options.port, board)
     console.step(f"port {port}", port=port)
     image = images.resolve(board, image=options.image, console=console)
@@ -85,7 +106,22 @@ def flash(options: Options, console: Console) -> Flashed:
         console.step(PRESS_EN)
     alive = repl_wait.wait(port, options.wait_s)
     console.step(f"{alive.banner or 'the agent that was there before'} answers")
-    return Flashed(port, found, alive.version or image.version, written)
+    result = None if options.bare else _deploy(options, found, alive, port, console)
+    return Flashed(port, found, alive.version or image.version, written, result)
+
+
+def _deploy(
+    options: Options, found: ChipFound, alive: repl_wait.Alive, port: str, console: Console
+) -> DeployResult | None:
+    target = options.agent
+    if target is None and not alive.banner:
+        console.step("the agent on the board stays as it is; --agent FILE changes it")
+        return None
+    if target is None:
+        # The end of its address tells one board from the next of its kind.
+        name = "-".join([options.board.name, found.mac.replace(":", "")[-6:]]).rstrip("-")
+        target = Defaults(options.board, options.board.device_config(device=name))
+    return deploy(port, target, console)
 
 
 def require_fit(found: ChipFound, board: Board, layout: Layout) -> None:
@@ -146,9 +182,17 @@ def _tell_plan(console: Console, layout: Layout, why_erase: str | None, dry_run:
         console.step(text, offset=part.offset, bytes=len(part.data))
 
 
-def _verb(words: argparse.Namespace, console: Console) -> int:
-    options = Options(
-        board=load_board(words.board),
+def _options(words: argparse.Namespace) -> Options:
+    agent = agent_file.load(words.agent) if words.agent else None
+    name = words.board or (agent.board.name if agent else "")
+    if not name:
+        raise SettingsError(["say what to flash: --board NAME, or --agent FILE"])
+    if agent and agent.board.name != name:
+        raise SettingsError([f"{words.agent} is for the board {agent.board.name}, not {name}"])
+    return Options(
+        board=load_board(name),
+        agent=agent,
+        bare=words.no_deploy,
         port=words.port,
         image=words.image,
         erase=words.erase,
@@ -157,27 +201,35 @@ def _verb(words: argparse.Namespace, console: Console) -> int:
         baud=words.baud,
         wait_s=words.wait,
     )
+
+
+def _verb(words: argparse.Namespace, console: Console) -> int:
     try:
-        done = flash(options, console)
+        done = flash(_options(words), console)
     except Stopped as stopped:
         console.event("stopped", message=str(stopped))
         print(stopped, file=console.err)
         raise
-    chip, mac = done.chip.chip, done.chip.mac
-    console.done(port=done.port, chip=chip, mac=mac, version=done.version, written=done.written)
+    chip, mac, deployed = done.chip.chip, done.chip.mac, done.deployed
+    console.done(
+        port=done.port, chip=chip, mac=mac, version=done.version, written=done.written,
+        deployed=asdict(deployed) if deployed else None,
+    )  # fmt: skip
     if not (words.json or words.no_monitor or words.dry_run):
         return subprocess.run([sys.executable, "-m", "host.devices.monitor", done.port]).returncode
     return 0
 
 
 def main(argv: list[str] | None = None) -> int:
-    p = argparse.ArgumentParser(prog="python -m host.devices.flash", description=__doc__)
+    p = argparse.ArgumentParser(prog="invoke flash", description=__doc__)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.add_argument("--board", required=True, help="a file in boards/, e.g. esp32")
+    p.add_argument("--board", help="a file in boards/, e.g. esp32")
+    p.add_argument("--agent", type=Path, help="an agent's file: board, models, settings")
     p.add_argument("--port", help="serial port, pty or URL (default: found by its USB id)")
     p.add_argument("--image", type=Path, help="a .bin instead of the official one")
     p.add_argument("--erase", action="store_true", help="erase the whole flash first")
     p.add_argument("--dry-run", action="store_true", help="look and tell, change nothing")
+    p.add_argument("--no-deploy", action="store_true", help="MicroPython alone, no agent")
     p.add_argument("--no-monitor", action="store_true", help="end without opening the monitor")
     p.add_argument("--json", action="store_true", help="for programs; opens no monitor")
     p.add_argument("--no-reset", action="store_true", help="the port cannot reset the board")

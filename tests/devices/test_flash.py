@@ -92,7 +92,7 @@ def flash(
     board: RomBoard, binary: Path, kind: str = "esp32", **more: object
 ) -> tuple[Flashed, Voice]:
     console = Voice(board)
-    settings = {"reset": False, "wait_s": 10, **more}
+    settings = {"bare": True, "reset": False, "wait_s": 10, **more}
     options = Options(load_board(kind), port=board.port, image=binary, **settings)  # type: ignore[arg-type]
     return verb.flash(options, console), console
 
@@ -269,7 +269,7 @@ def test_errors_before_the_chip_is_touched(binary: Path, tmp_path: Path) -> None
 
 def run(board: RomBoard, binary: Path, *words: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "host.devices.flash", "--board", "esp32", "--no-reset"]
-    command += ["--port", board.port, "--image", str(binary), "--no-monitor", *words]
+    command += ["--port", board.port, "--image", str(binary), "--no-monitor", "--no-deploy", *words]
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'firmware'}"}
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=env)

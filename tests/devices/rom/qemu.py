@@ -1,0 +1,101 @@
+"""An ESP32 in QEMU: the chip's own ROM in download mode, then whatever was put on its flash.
+
+Needs Espressif's QEMU (or a fork of it) with its machine "esp32", and a folder with the ROMs.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+FLASH_KB = 4096
+MISSING = "FANWISE_QEMU_XTENSA names no emulator of the chips"
+# Level of the strapping pins at reset, as the ROM reads it: GPIO0 low means download.
+DOWNLOAD, RUN = 0x0F, 0x12
+
+
+def find() -> tuple[str | None, str]:
+    """QEMU for Xtensa, or None and what is missing."""
+    program = os.environ.get("FANWISE_QEMU_XTENSA") or shutil.which("qemu-system-xtensa")
+    if not program:
+        return None, MISSING
+    words = [program, "-machine", "help"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30)
+    if not re.search(r"^esp32\s", done.stdout, re.MULTILINE):
+        return None, MISSING
+    return program, ""
+
+
+class QemuBoard:
+    """`port` is a link: it names the pty of the QEMU that runs at the moment."""
+
+    def __init__(self, program: str, flash_kb: int = FLASH_KB) -> None:
+        self._program = program
+        self._folder = tempfile.TemporaryDirectory(prefix="qemu-esp32-")
+        folder = Path(self._folder.name)
+        self.flash = folder / "flash.bin"
+        self.flash.write_bytes(b"\xff" * (flash_kb * 1024))
+        self.port = str(folder / "board")
+        self._said = folder / "said"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._held = -1
+
+    def __enter__(self) -> "QemuBoard":
+        self.start(DOWNLOAD)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+        self._folder.cleanup()
+
+    def reset(self) -> None:
+        """Press EN with BOOT let go."""
+        self._stop()
+        self.start(RUN)
+
+    def download(self) -> None:
+        """Press EN with BOOT held."""
+        self._stop()
+        self.start(DOWNLOAD)
+
+    def start(self, straps: int) -> None:
+        words = [self._program, "-machine", "esp32", "-display", "none", "-monitor", "none"]
+        if roms := os.environ.get("FANWISE_QEMU_ROMS"):
+            words += ["-L", roms]
+        words += ["-serial", "pty", "-nic", "none"]
+        words += ["-drive", f"file={self.flash},if=mtd,format=raw"]
+        for name, value in (
+            ("timer.esp32.timg,property=wdt_disable", "true"),
+            ("esp32.gpio,property=strap_mode", hex(straps)),
+        ):
+            words += ["-global", f"driver={name},value={value}"]
+        with self._said.open("wb") as said:
+            self._process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+            )
+        until = time.monotonic() + 30
+        while not (found := re.search(r"redirected to (\S+)", self._said.read_text())):
+            assert self._process.poll() is None, self._said.read_text()
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        # Held open: QEMU takes about a second to see that a pty is in use again, and drops what
+        # comes until then.
+        self._held = os.open(found[1], os.O_RDWR | os.O_NOCTTY)
+        os.symlink(found[1], self.port)
+
+    def _stop(self) -> None:
+        if self._process:
+            self._process.terminate()
+            self._process.wait()
+            os.unlink(self.port)
+            os.close(self._held)
+            self._process = None
