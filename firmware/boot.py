@@ -95,6 +95,7 @@ def begin():
         sys.path.insert(0, folder(slots[0]))
 
 
-# main.py imports this module once more for what it needs.
 if __name__ == "__main__":
     begin()
+    # main.py imports this file again while it needs it; until then the room is worth more.
+    del read_active, folder, whole, order, safe_relay, begin

@@ -5,8 +5,6 @@
 
 import sys
 
-import boot
-
 RESET_AFTER_S = 5
 # After Ctrl-C the watchdog gets this long: a forgotten REPL must not be the end of the work.
 REPL_WDT_MS = 600000
@@ -19,6 +17,10 @@ class Trial:
     """
 
     def __init__(self):
+        import boot
+
+        self._path = boot.ACTIVE
+        self._tries = boot.TRIES
         self.record = record = boot.read_active()
         self.id = self.failed = ""
         self._counted = False
@@ -32,7 +34,8 @@ class Trial:
         elif running != record[0]:
             self.record = None
             return
-        self.id = record[1]
+        if record[1] != "-":
+            self.id = record[1]
         if record[2] == "back":
             self.failed = record[4]
         self._counted = self._count(1)
@@ -54,7 +57,7 @@ class Trial:
         if not record or not record[2].isdigit():
             return False
         boots = int(record[2]) + step
-        if boots > boot.TRIES:
+        if boots > self._tries:
             # Given up, but there is no other set.
             return False
         record[2] = str(boots)
@@ -67,9 +70,9 @@ class Trial:
 
         text = " ".join(self.record)
         try:
-            with open(boot.ACTIVE + ".new", "w") as file:
+            with open(self._path + ".new", "w") as file:
                 file.write("%s %08x\n" % (text, binascii.crc32(text.encode()) & 0xFFFFFFFF))
-            os.rename(boot.ACTIVE + ".new", boot.ACTIVE)
+            os.rename(self._path + ".new", self._path)
         except OSError:
             # A flash that cannot be written must not stop the fan.
             pass
@@ -98,21 +101,35 @@ def run(trial):
             app.close()
 
 
+def safe_relay():
+    # app.close() has done so, if the program got that far.
+    try:
+        import boot
+
+        boot.safe_relay()
+    except Exception as error:
+        sys.print_exception(error)
+
+
 def main():
     import machine
 
-    # Counted before anything of the set is imported: what is wrong may be just that.
-    trial = Trial()
+    trial = None
     try:
+        # Counted before anything of the set is imported: what is wrong may be just that.
+        trial = Trial()
+        # Imported for the purpose each time: its room is worth more.
+        del sys.modules["boot"]
         run(trial)
     except KeyboardInterrupt:
-        trial.excuse()
-        boot.safe_relay()
+        if trial:
+            trial.excuse()
+        safe_relay()
         machine.WDT(timeout=REPL_WDT_MS)
         print("fanwise: stopped, the fan runs; machine.reset() starts again, as will 10 minutes")
         return
     except Exception as error:
-        boot.safe_relay()
+        safe_relay()
         sys.print_exception(error)
     import time
 

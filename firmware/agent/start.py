@@ -38,7 +38,7 @@ def make(state):
     if state.trial and state.trial.failed:
         parts.problems.append(
             "set %s did not come up in three boots: back to %s"
-            % (state.trial.failed, state.trial.id)
+            % (state.trial.failed, state.trial.id or "the files at the root")
         )
     # Settings and models come from the set the code is of: "/a/agent" or, at the root, "agent".
     parts.root = sys.modules["agent"].__path__[: -len("/agent")]  # type: ignore[index]

@@ -125,9 +125,7 @@ class BoardRepl:
     def reset(self) -> None:
         """Hard reset, as EN does."""
         with contextlib.suppress(*_LINE_ERRORS):
-            self._transport.serial.reset_input_buffer()
             self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
-            self._transport.serial.reset_input_buffer()
 
     def frames(self, timeout_s: float) -> Iterator[tuple[str, Any]]:
         """Yields ("frame", {...}) and ("text", "...") as they come, for so long at most. The port

@@ -31,7 +31,8 @@ HELLO_S = 90.0
 # What it has to say about itself comes right behind the greeting.
 PROBLEMS_S = 1.5
 TAIL_CHARS = 400
-FOREIGN_OF = ("t", "boot", "seq", "ms", "at")
+PLAIN_WORDS = "the files at its root"
+HEAD = ("t", "boot", "seq", "ms", "at")
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def deploy(
             seconds=round(time.monotonic() - begin, 1),
             repeats=repl.repeats,
             running=bool(hello),
-            hello={key: value for key, value in hello.items() if key not in FOREIGN_OF},
+            hello={key: value for key, value in hello.items() if key not in HEAD},
         )
 
 
@@ -113,7 +114,7 @@ def _tell(plan: Plan, console: Console) -> None:
         return
     console.step(
         f"set {plan.set_id} goes to /{plan.slot}: {len(plan.changed)} files sent "
-        f"({plan.sent / 1024:.1f} KB), {len(plan.copied)} copied from {plan.old.id}; "
+        f"({plan.sent / 1024:.1f} KB), {len(plan.copied)} copied on the board; "
         f"{plan.need // 1024} of {plan.free // 1024} KB free flash",
         **facts,
     )
@@ -132,10 +133,11 @@ def _wait(repl: BoardRepl, set_id: str, models: Sequence[str], timeout_s: float)
             if what.get("failed") == set_id:
                 raise VerifyError(
                     f"set {set_id} did not come up in three boots; the board went back to "
-                    f"{what.get('set')} by itself, which runs. Its last words:\n{text.strip()}"
+                    f"{what.get('set', PLAIN_WORDS)} by itself, which runs; it said:\n"
+                    f"{text.strip()}"
                 )
             raise VerifyError(
-                f"the board runs set {what.get('set', 'without an id')}, not {set_id}: somebody "
+                f"the board runs set {what.get('set', PLAIN_WORDS)}, not {set_id}: somebody "
                 "else deploys, or this is another board; deploy again"
             )
     if not hello:

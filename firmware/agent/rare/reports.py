@@ -33,8 +33,8 @@ def hello(app):
     trial = parts.boot_state.trial
     if trial and trial.id:
         frame["set"] = trial.id
-        if trial.failed:
-            frame["failed"] = trial.failed
+    if trial and trial.failed:
+        frame["failed"] = trial.failed
     return frame
 
 
