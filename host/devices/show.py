@@ -126,7 +126,7 @@ def bar(name: str, total_kb: int, parts: Sequence[tuple[str, float]]) -> list[Te
     """Two lines: the bar, in which every part has at least one mark, and what is what."""
     marks = [*"█▓▒░"[: len(parts) - 1], "·"]
     drawn = Text(f" {name:<6}{total_kb:>6} KB  ")
-    legend = Text(" " * 18)
+    legend = Text(" " * 6)
     left = BAR
     for mark, (what, kb) in zip(marks, parts, strict=True):
         width = left if mark == "·" else min(left, max(1, round(BAR * kb / total_kb)))
@@ -140,7 +140,7 @@ def bar(name: str, total_kb: int, parts: Sequence[tuple[str, float]]) -> list[Te
 def drawing(board: Board) -> list[Text]:
     """The board as people see it, for 80 columns."""
     native = board.native
-    kernels = f"{native.kernels} ({native.march})" if native else "none: plain MicroPython"
+    kernels = f"{native.kernels} ({native.march})" if native else "none, plain MicroPython"
     image = board.image.stem + f", {board.image.min_version} or newer" if board.image else "none"
     lines = [
         Text(f"{board.name}: {board.title}", "bold"),
