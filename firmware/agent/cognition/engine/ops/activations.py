@@ -17,8 +17,16 @@ def prepare(context, op):
     op.shaped(1, 1)
     op.typed(schema.INT8, schema.INT8)
     op.same_size()
-    table = _TABLES[op.name]
-    return Lookup(op, table(op, op.inputs[0], op.outputs[0]))
+    name = op.name
+    source, target = op.inputs[0], op.outputs[0]
+    if name == "RELU6":
+        value = _relu6(source)
+    elif name in ("LOGISTIC", "TANH"):
+        value = _squash(op, source, target)
+    else:
+        values = {"RELU": _relu, "LEAKY_RELU": _leaky_relu, "HARD_SWISH": _hard_swish}
+        value = values[name](op, source, target)
+    return Lookup(op, value)
 
 
 def _relu(op, source, target):
@@ -29,7 +37,7 @@ def _relu(op, source, target):
     return lambda v: max(zero_out, zero_out + multiply(v - zero_in, multiplier, shift))
 
 
-def _relu6(op, source, target):
+def _relu6(source):
     # TFLite-Micro clamps and does not rescale: the converter gives input and output the same scale.
     zero = source.zero_point()
     m, e = source.scale()
@@ -68,15 +76,17 @@ def _hard_swish(op, source, target):
     # Beyond 15 places C shifts what is left of an int16 by more than its width.
     if not -15 <= shift <= 0 or not -15 <= relu_shift <= 31:
         op.refuse("its scales lie too far apart, or from 1")
-    multiplier, relu = _to_int16(multiplier), _to_int16(relu)
+    # DownScaleInt32ToInt16Multiplier.
+    multiplier, relu = [min(0x7FFF, (m + (1 << 15)) >> 16) for m in (multiplier, relu)]
     zero_in, zero_out = source.zero_point(), target.zero_point()
 
     def value(v):
+        # SaturatingRoundingDoublingHighMul of int16s is (a * b + 2**14) >> 15 as long as b >= 0.
         v = (v - zero_in) << 7
-        preshift = _high_mul16(v, multiplier)
+        preshift = (v * multiplier + (1 << 14)) >> 15
         if relu_shift > 0:
             v = _clamp16(v << (relu_shift - 1))
-        v = _high_mul16(v, relu)
+        v = (v * relu + (1 << 14)) >> 15
         if relu_shift > 0:
             v = _clamp16(v << 1)
         else:
@@ -89,37 +99,19 @@ def _hard_swish(op, source, target):
     return value
 
 
-def _to_int16(multiplier):
-    """DownScaleInt32ToInt16Multiplier."""
-    return min(0x7FFF, (multiplier + (1 << 15)) >> 16)
-
-
-def _high_mul16(a, b):
-    """SaturatingRoundingDoublingHighMul of int16s, of which b is not negative."""
-    return (a * b + (1 << 14)) >> 15
-
-
 def _clamp16(v):
     return max(-32768, min(32767, v))
 
 
-def _logistic(op, source, target):
-    from ..exponential import logistic
+def _squash(op, source, target):
+    """LOGISTIC and TANH."""
+    from ..exponential import input_radius, logistic, tanh
 
-    if target.zero_point() != -128:
-        op.refuse("output zero point %d; -128 is supported" % target.zero_point())
-    return _squash(op, source, logistic, 31 - 8, -128)
-
-
-def _tanh(op, source, target):
-    from ..exponential import tanh
-
-    return _squash(op, source, tanh, 31 - 7, 0)
-
-
-def _squash(op, source, function, output_shift, output_zero_point):
-    from ..exponential import input_radius
-
+    function, output_shift, lowest = tanh, 31 - 7, 0
+    if op.name == "LOGISTIC":
+        function, output_shift, lowest = logistic, 31 - 8, -128
+        if target.zero_point() != lowest:
+            op.refuse("output zero point %d; -128 is supported" % target.zero_point())
     zero = source.zero_point()
     m, e = source.scale()
     multiplier, shift = quantize_multiplier((m, e + 27))  # to Q4
@@ -134,16 +126,6 @@ def _squash(op, source, function, output_shift, output_zero_point):
         if v >= radius:
             return 127
         result = function(multiply(v, multiplier, shift))
-        return rounding_divide(result, output_shift) + output_zero_point
+        return rounding_divide(result, output_shift) + lowest
 
     return value
-
-
-_TABLES = {
-    "RELU": _relu,
-    "RELU6": _relu6,
-    "LEAKY_RELU": _leaky_relu,
-    "HARD_SWISH": _hard_swish,
-    "LOGISTIC": _logistic,
-    "TANH": _tanh,
-}

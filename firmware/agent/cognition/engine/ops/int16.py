@@ -1,4 +1,4 @@
-"""The LSTM's int16 arithmetic: rescaling, and LOGISTIC and TANH from Q3.12 to Q0.15.
+"""The LSTM's LOGISTIC and TANH, int16, from Q3.12 to Q0.15.
 
 C: tensorflow/lite/kernels/internal/reference/integer_ops/{logistic,tanh}.h, the table in
 tensorflow/lite/kernels/internal/common.h.
@@ -30,20 +30,6 @@ def _table():
 
 
 _LOGISTIC = _table()
-
-
-def rescaled16(v, h, m, s):
-    """MultiplyByQuantizedMultiplier for |v| < 2**27 after the left shift, clamped to int16."""
-    if s > 0:
-        v <<= s
-    b = v & 16383
-    v >>= 14
-    v = (v * h + ((b * h + ((v * m + (b * m >> 14)) >> 2) + 16384) >> 14)) >> 1
-    if s < 0:
-        if v < 0:
-            v -= 1
-        v = (v + (1 << (-1 - s))) >> -s
-    return -32768 if v < -32768 else 32767 if v > 32767 else v
 
 
 def logistic(x):

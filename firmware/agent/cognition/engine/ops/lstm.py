@@ -17,9 +17,9 @@ from array import array
 from .. import schema
 from ..float32 import DOUBLE_BITS, from_bits, product, ratio
 from .fully_connected import matvec
-from .int16 import logistic, rescaled16, tanh
+from .int16 import logistic, tanh
 from .scaling import ACC_LIMIT, biases, four_rows
-from .small_ints import high_mul, rounding_divide
+from .small_ints import high_mul, rescaled16, rounding_divide
 
 # table UnidirectionalSequenceLSTMOptions
 _ACTIVATION = 0

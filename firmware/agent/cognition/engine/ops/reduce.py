@@ -6,6 +6,7 @@ so that no memory for sums is needed.
 
 from .. import schema
 from ..float32 import DOUBLE_BITS, ratio
+from .small_ints import rescaled16
 from .walk import Walk, axis_of, known, product, strides
 
 # Sums are small ints, and exact in fully_connected's rescaling, up to this many items each.
@@ -49,15 +50,14 @@ class Reduce:
             by = min(by, 31 + shift)
             multiplier = (multiplier << by) // count
             shift -= by
-        left = max(0, shift)
-        if count > _MOST_ITEMS or shift > 15 or 255 * count << left >= 1 << 31:
+        if count > _MOST_ITEMS or shift > 15 or 255 * count << max(0, shift) >= 1 << 31:
             op.refuse("sums of %d items, or an output scale far below the input's" % count)
         self._x = x.data
         self._y = y.data
         self._walks = walks
         # A right shift by over 29 leaves 0 of what is below 2**28.
-        right = min(29, left - shift)
-        self._numbers = (multiplier >> 16, multiplier & 0xFFFF, left, right, y.zero_point())
+        self._numbers = multiplier >> 16, multiplier & 0xFFFF, max(-29, shift)
+        self._zero_point = y.zero_point()
         self._offset = -x.zero_point() * count
 
     def run(self):
@@ -83,17 +83,11 @@ class Reduce:
             more = outer.next()
 
     def _put(self, o, acc):
-        high, low, left, right, zero_point = self._numbers
-        if left:
-            acc = min(_SATURATED, max(-_SATURATED, acc)) << left
-        b = acc & 16383
-        acc >>= 14
-        acc = (acc * high + ((b * high + ((acc * low + (b * low >> 14)) >> 2) + 16384) >> 14)) >> 1
-        if right:
-            if acc < 0:
-                acc -= 1
-            acc = (acc + (1 << (right - 1))) >> right
-        self._y[o] = min(127, max(-128, acc + zero_point))
+        high, low, shift = self._numbers
+        if shift > 0:
+            acc = min(_SATURATED, max(-_SATURATED, acc))
+        acc = rescaled16(acc, high, low, shift) + self._zero_point
+        self._y[o] = min(127, max(-128, acc))
 
 
 def total(acc, x, i, step, size):

@@ -21,52 +21,20 @@ def prepare(context, op):
     op.typed(schema.INT8, schema.INT32, schema.INT8)
     x, y = op.inputs[0], op.outputs[0]
     size = known(context, op, op.inputs[1])
-    if len(x.shape) != 4 or x.offset or len(size) != 2:
-        op.refuse("input shape %s" % (x.shape,))
-    batches, rows, columns, depth = x.shape
-    if y.shape != (batches, size[0], size[1], depth):
+    if len(x.shape) != 4 or x.offset or y.shape != x.shape[:1] + tuple(size) + x.shape[3:]:
         op.refuse("input shape %s, output shape %s" % (x.shape, y.shape))
-    corners = op.options.i8(_ALIGN_CORNERS) if op.options else 0
-    half = op.options.i8(_HALF_PIXEL_CENTERS) if op.options else 0
-    return Resize(
-        x.data,
-        y.data,
-        _positions(rows, size[0], corners, half, columns * depth),
-        _positions(columns, size[1], corners, half, depth),
-        range(0, x.size, rows * columns * depth),
-        depth,
-    )
-
-
-def _positions(size, wanted, corners, half, step):
-    """For each output row or column, where its nearest input lies. C: GetNearestNeighbor."""
-    if corners and wanted > 1:
-        scale = _float_ratio(size - 1, wanted - 1)
-    else:
-        scale = _float_ratio(size, wanted)
-    result = array("i")
-    for i in range(wanted):
-        m, e = product((2 * i + (1 if half else 0), -1), scale, FLOAT_BITS)
-        if corners and e < 0:  # round, half away from zero; floor otherwise
-            m, e = m * 2 + (1 << -e), e - 1
-        result.append(min(size - 1, m >> -e if e < 0 else m << e) * step)
-    return result
-
-
-def _float_ratio(a, b):
-    """float(a) / float(b), where C has no integer operand beyond 24 bits."""
-    a, b = rounded(a, 0, FLOAT_BITS), rounded(b, 0, FLOAT_BITS)
-    return ratio(a, b, FLOAT_BITS)
+    return Resize(op, x, y)
 
 
 class Resize:
-    def __init__(self, x, y, rows, columns, batches, depth):
-        self._x = x
-        self._y = y
-        self._rows = rows
-        self._columns = columns
-        self._batches = array("i", batches)
-        self._depth = depth
+    def __init__(self, op, x, y):
+        self._x = x.data
+        self._y = y.data
+        _, rows, columns, self._depth = x.shape
+        line = columns * self._depth
+        self._rows = _positions(op, rows, y.shape[1], line)
+        self._columns = _positions(op, columns, y.shape[2], self._depth)
+        self._batches = array("i", range(0, x.size, rows * line))
 
     def run(self):
         x = self._x
@@ -78,3 +46,21 @@ class Resize:
                 for column in self._columns:
                     copy(y, o, 1, x, batch + row + column, 1, depth)
                     o += depth
+
+
+def _positions(op, size, wanted, step):
+    """For each output row or column, where its nearest input lies. C: GetNearestNeighbor."""
+    options = op.options
+    corners = options and options.i8(_ALIGN_CORNERS)
+    half = 1 if options and options.i8(_HALF_PIXEL_CENTERS) else 0
+    less = 1 if corners and wanted > 1 else 0
+    # float(a) / float(b), where C has no integer operand beyond 24 bits.
+    a, b = [rounded(n - less, 0, FLOAT_BITS) for n in (size, wanted)]
+    scale = ratio(a, b, FLOAT_BITS)
+    result = array("i")
+    for i in range(wanted):
+        m, e = product((2 * i + half, -1), scale, FLOAT_BITS)
+        if corners and e < 0:  # round, half away from zero; floor otherwise
+            m, e = m * 2 + (1 << -e), e - 1
+        result.append(min(size - 1, m >> -e if e < 0 else m << e) * step)
+    return result

@@ -21,3 +21,17 @@ def rounding_divide(value: int, exponent: int) -> int:
     if value < 0:
         value -= 1
     return ((value >> (exponent - 1)) + 1) >> 1
+
+
+def rescaled16(v, h, m, s):
+    """MultiplyByQuantizedMultiplier for |v| < 2**27 after the left shift, clamped to int16."""
+    if s > 0:
+        v <<= s
+    b = v & 16383
+    v >>= 14
+    v = (v * h + ((b * h + ((v * m + (b * m >> 14)) >> 2) + 16384) >> 14)) >> 1
+    if s < 0:
+        if v < 0:
+            v -= 1
+        v = (v + (1 << (-1 - s))) >> -s
+    return -32768 if v < -32768 else 32767 if v > 32767 else v

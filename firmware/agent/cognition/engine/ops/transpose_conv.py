@@ -13,7 +13,7 @@ from .scaling import Scaling, biases, four_rows, reach_of, requantize
 from .windows import prepared, span
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run", "convolve", "_portable", "gather_rows", "requantize")
+RUN = ("run", "gather_rows", "requantize")
 
 # inputs
 _SHAPE = 0
@@ -54,11 +54,11 @@ class TransposedConvolution:
         columns, left = span(op, padding, out_w, kernel_w, stride_w, 1)
         if (rows, columns, depth) != (in_h, in_w, weights_depth):
             op.refuse("%s by %s gives no %s" % (x.shape, weights.shape, y.shape))
-        lowest, highest = activation_range(op, y, options.i8(_ACTIVATION))
         self.geometry = array(
             "i",
-            [batches, in_h, in_w, depth, out_h, out_w, channels, kernel_h, kernel_w]
-            + [stride_h, stride_w, top, left, x.zero_point(), y.zero_point(), lowest, highest],
+            (batches, in_h, in_w, depth, out_h, out_w, channels, kernel_h, kernel_w, stride_h)
+            + (stride_w, top, left, x.zero_point(), y.zero_point())
+            + activation_range(op, y, options.i8(_ACTIVATION)),
         )
         terms = kernel_h * kernel_w * depth
         self.x, self.y = x.data, y.data
@@ -66,76 +66,52 @@ class TransposedConvolution:
         self.bias = biases(context, bias, channels)
         self.scaling = Scaling(multipliers, self.bias, channels, terms, reach_of(x))
         self.taps = array("i", bytes(8 * kernel_h * kernel_w))
-        self.channels = channels
         self._context = context
         context.want_scratch(channels)
 
     def run(self):
+        (
+            batches, in_h, in_w, depth, out_h, out_w, channels, kernel_h, kernel_w,
+            stride_h, stride_w, pad_h, pad_w, zero_in, zero_out, lowest, highest,
+        ) = self.geometry  # fmt: skip
         scaling = self.scaling
-        kernel = _portable if scaling.wide else convolve
-        kernel(
-            self.geometry,
-            self.x,
-            self.y,
-            self.weights,
-            self.bias,
-            scaling.high,
-            scaling.low,
-            scaling.shift,
-            self.taps,
-            [0] * self.channels if scaling.wide else self._context.scratch,
-        )
-
-
-def convolve(geometry, x, y, weights, bias, high, low, shift, taps, acc):
-    """A whole transposed convolution: the seam for a native kernel.
-
-    geometry: int32s, named below in order; pad_h, pad_w count from before the output.
-    x, y: int8 images. weights: four int8 views of the weights (channels, kernel_h, kernel_w,
-    depth), one row after the other; the first is all of them. bias: int32 per channel.
-    high, low, shift: see windows.requantize. taps: int32, 2 * kernel_h * kernel_w, to work with.
-    acc: int32 per channel.
-    """
-    (
-        batches, in_h, in_w, depth, out_h, out_w, channels, kernel_h, kernel_w,
-        stride_h, stride_w, pad_h, pad_w, zero_in, zero_out, lowest, highest,
-    ) = geometry  # fmt: skip
-    row_size = kernel_h * kernel_w * depth
-    o = 0
-    image = 0
-    for _ in range(batches):
-        for out_row in range(out_h):
-            for out_column in range(out_w):
-                n = 0
-                k = 0
-                for kernel_row in range(kernel_h):
-                    row = out_row + pad_h - kernel_row
-                    for kernel_column in range(kernel_w):
-                        column = out_column + pad_w - kernel_column
-                        if (
-                            row % stride_h == 0
-                            and column % stride_w == 0
-                            and 0 <= row // stride_h < in_h
-                            and 0 <= column // stride_w < in_w
-                        ):
-                            pixel = (row // stride_h) * in_w + column // stride_w
-                            taps[n] = image + pixel * depth
-                            taps[n + 1] = k
-                            n += 2
-                        k += depth
-                gather_rows(acc, bias, weights, x, taps, n, depth, row_size, zero_in, channels)
-                requantize(acc, y, o, channels, 0, high, low, shift, zero_out, lowest, highest)
-                o += channels
-        image += in_h * in_w * depth
-
-
-_portable = convolve
+        acc = [0] * channels if scaling.wide else self._context.scratch
+        taps = self.taps
+        in_rows = in_h * stride_h
+        in_columns = in_w * stride_w
+        o = 0
+        image = 0
+        for _ in range(batches):
+            for out_row in range(pad_h, pad_h + out_h):
+                for out_column in range(pad_w, pad_w + out_w):
+                    n = 0
+                    k = 0
+                    for row in range(out_row, out_row - kernel_h, -1):
+                        line = image + row // stride_h * in_w * depth
+                        inside = row % stride_h == 0 and 0 <= row < in_rows
+                        for column in range(out_column, out_column - kernel_w, -1):
+                            if inside and column % stride_w == 0 and 0 <= column < in_columns:
+                                taps[n] = line + column // stride_w * depth
+                                taps[n + 1] = k
+                                n += 2
+                            k += depth
+                    gather_rows(
+                        acc, self.bias, self.weights, self.x, taps, n, depth, k, zero_in, channels
+                    )
+                    requantize(
+                        acc, self.y, o, channels, 0, scaling.high, scaling.low, scaling.shift,
+                        zero_out, lowest, highest,
+                    )  # fmt: skip
+                    o += channels
+            image += in_h * in_w * depth
 
 
 def gather_rows(acc, bias, weights, x, taps, n, depth, row_size, zero_in, channels):
     """acc[c] = bias[c] + the sum over taps of (x - zero point) * weight.
 
-    taps: n items, in turn where a tap's pixel starts in x and in a row of the weights.
+    weights: four int8 views of the weights (channels, kernel_h, kernel_w, depth), one row after the
+    other; the first is all of them. taps: n items, in turn where a tap's pixel starts in x and in a
+    row of the weights.
     """
     w0, w1, w2, w3 = weights
     row = 0

@@ -45,11 +45,13 @@ def prepared(op, x, weights, bias, y, dimension):
 
     dimension: the weights' dimension of output channels.
     """
-    for tensor, kind in ((x, schema.INT8), (weights, schema.INT8), (y, schema.INT8)):
-        if not tensor or tensor.type != kind:
+    if not x or not weights:
+        op.refuse("image or weights are left out")
+    for tensor in (x, weights, y):
+        if tensor.type != schema.INT8:
             op.refuse(
                 "tensor %d is %s; int8 is supported: quantise the model to full int8"
-                % (tensor.index if tensor else -1, tensor.type_name if tensor else "left out")
+                % (tensor.index, tensor.type_name)
             )
     if x.offset:
         op.refuse("its input, tensor %d, is a constant" % x.index)
