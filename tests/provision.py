@@ -10,7 +10,13 @@ import sys
 from pathlib import Path
 
 # program -> Debian package. Brokers live in sbin, which is not on everybody's PATH.
-PEERS = {"mosquitto": "mosquitto", "chromium": "chromium", "chromedriver": "chromium-driver"}
+PEERS = {
+    "mosquitto": "mosquitto",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+    "promtool": "prometheus",
+    "mbpoll": "mbpoll",
+}
 SBIN = ("/usr/sbin", "/usr/local/sbin")
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from host.bridge.backoff import Backoff
@@ -28,6 +28,13 @@ class Core:
     links: list[Link]
     intake: Intake
     keepalive_s: float
+    deliveries: dict[str, "Waiting"] = field(default_factory=dict)
+
+
+class Waiting(Protocol):
+    """A gateway's place in the store."""
+
+    async def waiting(self) -> int: ...
 
 
 class Gateway(Protocol):

@@ -20,6 +20,8 @@ from host.bridge.users import Users
 BUILT_IN = {
     "mqtt": "host.gateways.mqtt",
     "mqtt_boards": "host.gateways.mqtt_boards",
+    "webhook": "host.gateways.webhook",
+    "file": "host.gateways.file",
     "web": "host.gateways.web.server",
 }
 # Imported though the configuration has no table of theirs: flags and defaults count, too.

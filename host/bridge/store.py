@@ -259,7 +259,7 @@ class Store:
             return db.execute(f"DELETE FROM records WHERE id IN ({last})", part).rowcount
 
         dropped = self._transaction(by_age)
-        while self._used_bytes() > max_bytes:
+        while self.used_bytes() > max_bytes:
             part = self._transaction(a_twentieth)
             if not part:
                 break
@@ -268,7 +268,8 @@ class Store:
             self._read("PRAGMA incremental_vacuum", ())
         return dropped
 
-    def _used_bytes(self) -> int:
+    def used_bytes(self) -> int:
+        """Room that records take in the file, without what is free in it. Raises StoreBusy."""
         pages, free, size = (
             self._read(f"PRAGMA {name}", ())[0][0]
             for name in ("page_count", "freelist_count", "page_size")

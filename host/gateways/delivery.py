@@ -1,7 +1,8 @@
 """Store and forward for one gateway: records in order, from a cursor in the store, at least once.
 
-    delivery = Delivery(core, "webhook:https://...")
+    delivery = Delivery(core, "webhook:https://...", kinds=("alarm",))
     await delivery.run(send)        # for as long as the other side is reachable
+    delivery.close()                # when the gateway stops for good
 
 `send(records)` returns when the other side has them, or raises; then they come again, from the
 cursor, at the next `run`. Records are never skipped: what waits, waits in the store.
@@ -22,12 +23,22 @@ Send = Callable[[list[Record]], Awaitable[None]]
 
 
 class Delivery:
-    def __init__(self, core: Core, name: str, at_once: int = AT_ONCE) -> None:
-        """name: of the cursor; a gateway that delivers elsewhere needs another name."""
+    def __init__(
+        self, core: Core, name: str, kinds: tuple[str, ...] = (), at_once: int = AT_ONCE
+    ) -> None:
+        """name: of the cursor; a gateway that delivers elsewhere needs another name. kinds: of
+        record ("dec", "alarm"), all unless given.
+        """
         self._core = core
+        self._kinds = kinds
         self._at_once = at_once
         self.name = name
         self.delivered = 0
+        core.deliveries[name] = self
+
+    def close(self) -> None:
+        """The gateway is not wanted any more; its cursor stays."""
+        self._core.deliveries.pop(self.name, None)
 
     async def run(self, send: Send) -> None:
         """Deliver for ever. Raises what `send` raises."""
@@ -49,7 +60,9 @@ class Delivery:
         store, call = self._core.store, self._core.writer.call
         cursor = await call(store.cursor, self.name)
         while batch := await call(store.after, cursor, self._at_once):
-            await send(batch)
+            wanted = [r for r in batch if not self._kinds or r.kind in self._kinds]
+            if wanted:
+                await send(wanted)
             cursor = batch[-1].id
             await call(store.set_cursor, self.name, cursor)
-            self.delivered += len(batch)
+            self.delivered += len(wanted)

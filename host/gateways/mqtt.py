@@ -85,6 +85,7 @@ class MqttGateway:
     async def stop(self) -> None:
         """Say goodbye on a living connection: boards and bridge `offline`, retained."""
         self._stopping = True
+        self._delivery.close()
         client = self._client
         if client:
             try:

@@ -44,11 +44,13 @@ class Bridge:
         self.log = folder / "log"
         self.out = folder / "out"
 
-    def start(self, *arguments: str, wait: bool = True, http: bool = True) -> "Bridge":
+    def start(
+        self, *arguments: str, wait: bool = True, http: bool = True, path: str = ""
+    ) -> "Bridge":
         command = [sys.executable, "-m", "host.bridge", "--store", str(self.store)]
         command += ["--http", f"127.0.0.1:{self.port}"] if http else []
         command += ["--print-decisions", *arguments]
-        env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'firmware'}"}
+        env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'firmware'}:{path}"}
         with self.log.open("ab") as log, self.out.open("ab") as out:
             self.process = subprocess.Popen(command, stdout=out, stderr=log, cwd=ROOT, env=env)
         if wait:

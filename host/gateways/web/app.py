@@ -24,6 +24,7 @@ from host.bridge.commands import COMMANDS, allowed
 from host.bridge.core import Core
 from host.bridge.errors import StoreBusy
 from host.gateways.web import events, views
+from host.gateways.web.installer import Installer
 from host.gateways.web.security import COOKIE, MAX_BODY_BYTES, Guard, Sessions, problem
 from host.gateways.web.settings import WebConfig
 
@@ -139,6 +140,12 @@ class Pages:
     async def health(self, request: Request) -> Response:
         return JSONResponse({"ok": True})
 
+    async def metrics(self, request: Request) -> Response:
+        # Only now: bridges that nobody scrapes do without the library.
+        from host.gateways import prometheus
+
+        return Response(await prometheus.metrics(self._core), media_type=prometheus.CONTENT_TYPE)
+
     async def ready(self, request: Request) -> Response:
         """Ready: the store takes records. Boards come and go without changing that."""
         trouble = self._core.writer.problem
@@ -161,6 +168,7 @@ def make_app(core: Core, config: WebConfig, stopping: asyncio.Event) -> Starlett
         Route("/events", pages.events, methods=get),
         Route("/health", pages.health, methods=get),
         Route("/ready", pages.ready, methods=get),
+        Route("/metrics", pages.metrics, methods=get),
         Route("/api/session", pages.session, methods=get),
         Route("/api/boards", pages.boards, methods=get),
         Route("/api/history/{device}", pages.history, methods=get),
@@ -168,6 +176,7 @@ def make_app(core: Core, config: WebConfig, stopping: asyncio.Event) -> Starlett
         Route("/api/decisions/{device}/{boot:int}/{seq:int}", pages.decision, methods=get),
         Route("/api/alarms", pages.alarms, methods=get),
         Route("/api/commands", pages.commands, methods=["GET", "POST"]),
+        *Installer().routes,
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     guard = Middleware(Guard, sessions=sessions, config=config)
