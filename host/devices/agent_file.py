@@ -14,6 +14,7 @@ agent.board, agent.config, agent.bundles
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tomllib
@@ -85,7 +86,8 @@ def write(agent: AgentFile) -> None:
         new.write_text(text_of(agent), encoding="utf-8")
         new.replace(agent.path)
     except OSError as error:
-        new.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            new.unlink()
         raise SettingsError([f"{agent.path} cannot be written: {error}"]) from error
 
 

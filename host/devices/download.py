@@ -92,7 +92,8 @@ def to_file(
     except OSError as error:
         raise DownloadError(f"{path} cannot be written: {error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
     return digest.hexdigest()
 
 

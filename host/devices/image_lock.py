@@ -6,6 +6,7 @@ version must have that SHA-256. The file is meant to be committed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tomllib
@@ -89,5 +90,6 @@ def add(path: Path, entry: Entry) -> None:
         new.write_text(text, encoding="utf-8")
         new.replace(path)
     except OSError as error:
-        new.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            new.unlink()
         raise ImageError(f"{path} cannot be written: {error}") from error

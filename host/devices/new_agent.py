@@ -46,7 +46,9 @@ class Dialogue:
         self._out = out
         self.problems: list[str] = []
 
-    def answer(self, key: str, question: str, default: str, parse: Callable[[str], T]) -> T:
+    def answer(
+        self, key: str, question: str, hint: str, default: str, parse: Callable[[str], T]
+    ) -> T:
         """What `parse` makes of the answer; it raises DeviceError with why an answer is refused."""
         text = getattr(self._given, key)
         if text:
@@ -57,18 +59,19 @@ class Dialogue:
                 return parse(default)
         if not self._ask or self.problems:
             return parse(default)
+        self._say(hint)
         for _ in range(TRIES):
+            line = self._line(f"{question} [{default}]: ")
             try:
-                return parse(self._line(f"{question} [{default}]: ") or default)
+                return parse(line or default)
             except DeviceError as error:
                 problems = error.problems if isinstance(error, ProblemsError) else [str(error)]
                 for problem in problems:
-                    self.say(f"  no: {problem}")
+                    self._say(f"  no: {problem}")
         raise SettingsError([f"{key}: no answer that can be used; see docs/boards.md"])
 
-    def say(self, text: str) -> None:
-        if self._ask:
-            print(text, file=self._out, flush=True)
+    def _say(self, text: str) -> None:
+        print(text, file=self._out, flush=True)
 
     def _line(self, prompt: str) -> str:
         print(prompt, end="", file=self._out, flush=True)
@@ -82,8 +85,7 @@ class Dialogue:
 def compose(dialogue: Dialogue, given: argparse.Namespace) -> tuple[Board, str, dict[str, Any]]:
     """(board, link, settings) from the five answers. Raises DeviceErrors."""
     names = ", ".join(list_boards())
-    dialogue.say(f"Boards: {names}")
-    board = dialogue.answer("board", "1/5 board", DEFAULT_BOARD, load_board)
+    board = dialogue.answer("board", "1/5 board", f"Boards: {names}", DEFAULT_BOARD, load_board)
     name = given.name or next_name(board, AGENTS)
     rest = {"device": name, "site": given.site or DEFAULT_SITE, "board": board.name}
 
@@ -103,17 +105,18 @@ def compose(dialogue: Dialogue, given: argparse.Namespace) -> tuple[Board, str, 
         board.check({**rest, **limits, "relay": relay, "sensors": sensors})
         return limits
 
-    dialogue.say("Sensors as role=driver:pins; name what differs, e.g. ambient=ntc:35 fan=none")
-    sensors = dialogue.answer(
-        "sensors", "2/5 sensors", answers.sensors_text(board.sensors), sensors_of
-    )
+    hint = "Sensors as role=driver:pins; name what differs, e.g. ambient=ntc:35 fan=none"
+    default = answers.sensors_text(board.sensors)
+    sensors = dialogue.answer("sensors", "2/5 sensors", hint, default, sensors_of)
     default_relay = _elsewhere(board, sensors)
-    dialogue.say("Output: pin, contact the fan hangs on (nc, no), level that draws (high, low)")
-    relay = dialogue.answer("output", "3/5 output", answers.output_text(default_relay), relay_of)
-    dialogue.say("Limits in C: what the case stays below, and where the fan runs whatever happens")
-    limits = dialogue.answer("limits", "4/5 limits", answers.limits_text(DEFAULT_LIMITS), limits_of)
-    dialogue.say("Link: serial is the only one the firmware has; the bridge takes it on to MQTT")
-    link = dialogue.answer("link", "5/5 link", LINKS[0], _link)
+    hint = "Output: pin, contact the fan hangs on (nc, no), level that draws (high, low)"
+    default = answers.output_text(default_relay)
+    relay = dialogue.answer("output", "3/5 output", hint, default, relay_of)
+    hint = "Limits in C: what the case stays below, and where the fan runs whatever happens"
+    default = answers.limits_text(DEFAULT_LIMITS)
+    limits = dialogue.answer("limits", "4/5 limits", hint, default, limits_of)
+    hint = "Link: serial is the only one the firmware has; the bridge takes it on to MQTT"
+    link = dialogue.answer("link", "5/5 link", hint, LINKS[0], _link)
     if dialogue.problems:
         raise SettingsError(dialogue.problems)
     config = {**rest, **limits, "relay": relay, "sensors": sensors}
