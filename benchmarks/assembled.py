@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from host.devices import build
-from host.devices.assembler import Placed, listing
+from host.devices.assembler import Placed, listing, read
 from host.devices.assembler.machine import Machine
 
 
@@ -23,7 +23,7 @@ class Ran:
 def function(kernels: str) -> tuple[list[Placed], str]:
     """The code of a set, and the architecture it is for."""
     chip = next(chip for chip in build.CHIPS.values() if chip.kernels == kernels)
-    text = (build.NATIVE / "plan.inc").read_text() + (build.NATIVE / f"{kernels}.s").read_text()
+    text = read(build.NATIVE / f"{kernels}.s")
     return listing(text, chip.assembler)["run"], chip.assembler
 
 
@@ -33,7 +33,8 @@ def ran(lines: Iterable[str], kernels: str) -> Iterator[Ran]:
     """
     code, architecture = function(kernels)
     machine = Machine(code, architecture)
-    name, macs, instructions = "", 0, 0
+    name, macs, instructions, fits = "", 0, 0, True
+    strip = "4" if kernels == "esp32" else "3"
     shared: tuple[int, bytes] | None = None
     for line in lines:
         kind, *words = line.split()
@@ -41,9 +42,12 @@ def ran(lines: Iterable[str], kernels: str) -> Iterator[Ran]:
             shared = int(words[0]), bytes.fromhex(words[1])
         elif kind == "layer":
             name, macs = words[0], int(words[1])
+            fits = words[2] in ("0", strip)
             machine = Machine(code, architecture)
             if shared:
                 machine.memory.add(*shared)
+        elif not fits:
+            continue
         elif kind == "memory":
             machine.memory.add(int(words[0]), bytes.fromhex(words[1]))
         elif kind == "call":

@@ -1,13 +1,10 @@
-# Dense layers for the ESP32-C3 and the ESP32-C6 (RV32IM).
+# Kernels for the ESP32-C3 and the ESP32-C6 (RV32IM).
 #
 # run(plan) executes a packed plan (plan.inc). Nothing is checked here: kernels/native.py does. All
 # kinds of dense layers run alike: LB reads unaligned weights and extends their sign. The input is
-# widened to int16, less its zero point.
-#
-# MultiplyByQuantizedMultiplier (gemmlowp, TFLite-Micro) of an accumulator acc, a multiplier M and a
-# shift right by r: t = floor((acc * M + 2**30) / 2**31), then t / 2**r, half away from zero. With
-# acc * 2M = high * 2**32 + low,  t = high + (low >= 2**31), and
-# t / 2**r = floor((floor((t - (t < 0)) / 2**(r - 1)) + 1) / 2).
+# widened to int16, less its zero point. A strip of a depthwise kernel is three places wide.
+
+.include plan.inc
 
 # Two products of weights a1 and inputs a2.
 .macro two w0, w1, x0, x1
@@ -21,22 +18,63 @@
     add a4, a4, a7
 .endm
 
+# y at t3 from a4 = 16 * acc, multiplier m and shift = r + 2; a7 is free
+.macro requantise m, shift, rounding, lowest, highest
+    mulh a4, a4, \m
+    srai a7, a4, 31
+    andi a7, a7, -8
+    add a4, a4, a7
+    addi a4, a4, 4
+    sra a4, a4, \shift
+    add a4, a4, \rounding
+    srai a4, a4, 1
+    bge a4, \lowest, not_low\@
+    mv a4, \lowest
+not_low\@:
+    bge \highest, a4, not_high\@
+    mv a4, \highest
+not_high\@:
+    sb a4, t3, 0
+.endm
+
+# One product of a depthwise strip.
+.macro tap at
+    lh a5, a2, \at
+    lh a6, a3, \at
+    mul a5, a5, a6
+    add a4, a4, a5
+.endm
+
 .func run
     lw a0, a3, 0            # args[0], the plan: an instance of a subclass of bytearray
     lw a0, a0, 16           # the bytearray in it
     lw a0, a0, 12           # its items
-    addi sp, sp, -16
+    addi sp, sp, -48
     sw s0, sp, 0
     sw s1, sp, 4
     sw s2, sp, 8
     sw s3, sp, 12
+    sw s4, sp, 16
+    sw s5, sp, 20
+    sw s6, sp, 24
+    sw s7, sp, 28
+    sw s8, sp, 32
+    sw s9, sp, 36
+    sw s10, sp, 40
+    sw s11, sp, 44
 record:
     lw a1, a0, KIND
-    beqz a1, done
+    li a2, END
+    beq a1, a2, done
     li a2, LOOKUP
     lw s1, a0, X
     lw s2, a0, Y
+    beq a1, a2, lookup
+    li a2, DEPTHWISE
     bne a1, a2, layer
+    j depthwise
+
+lookup:
     lw a1, a0, WEIGHTS
     lw a2, a0, DEPTH
 look_up:
@@ -143,6 +181,9 @@ widen:
     lw t1, a0, BIAS
     lw t2, a0, SCALES
     lw t4, a0, UNITS
+    lw s4, a0, ROUNDING
+    lw s5, a0, LOWEST
+    lw s6, a0, HIGHEST
     mv t3, s2
 row:
     mv a2, t5
@@ -159,7 +200,7 @@ eight:
     bne a2, s3, eight
 rest:
     andi a3, t6, 7
-    beqz a3, requantise
+    beqz a3, summed
 one:
     lb a5, a1, 0
     lh a6, a2, 0
@@ -169,38 +210,13 @@ one:
     addi a3, a3, -1
     add a4, a4, a5
     bnez a3, one
-requantise:
+summed:
+    slli a4, a4, 4
     lw a5, t2, 0
     lw a6, t2, 4
     lw a7, a0, SCALES_STEP
     add t2, t2, a7
-    bgez a6, no_left
-    xori a7, a6, -1
-    sll a4, a4, a7
-no_left:
-    slli a5, a5, 1
-    mulhsu a7, a4, a5
-    mul a4, a4, a5
-    srli a4, a4, 31
-    add a4, a4, a7
-    bltz a6, no_right
-    srli a7, a4, 31
-    sub a4, a4, a7
-    sra a4, a4, a6
-    addi a4, a4, 1
-    srai a4, a4, 1
-no_right:
-    lw a5, a0, ZERO_OUT
-    lw a6, a0, LOWEST
-    add a4, a4, a5
-    lw a7, a0, HIGHEST
-    bge a4, a6, not_low
-    mv a4, a6
-not_low:
-    bge a7, a4, not_high
-    mv a4, a7
-not_high:
-    sb a4, t3, 0
+    requantise a5, a6, s4, s5, s6
     addi t3, t3, 1
     addi t4, t4, -1
     bnez t4, row
@@ -214,10 +230,151 @@ next_record:
     addi a0, a0, RECORD
     j record
 
+depthwise:
+    lw t0, a0, WINDOW
+    lw a1, a0, WIDE
+    lw a2, t0, D_SET_WORDS
+    slli a2, a2, 2
+    add s7, a1, a2              # the plane
+clear:
+    sw zero, a1, 0
+    addi a1, a1, 4
+    bne a1, s7, clear
+    lw a2, t0, D_PLANE_WORDS
+    lw a3, t0, D_FILL
+fill:
+    sw a3, a1, 0
+    addi a1, a1, 4
+    addi a2, a2, -1
+    bnez a2, fill
+    lw t1, t0, D_CHANNELS_IN
+    lw t2, t0, D_CHANNELS
+    lw t4, t0, D_STRIP
+    lw t5, t0, D_ADVANCE
+    lw t6, t0, D_BACK
+    lw s2, a0, WEIGHTS
+    lw s3, a0, BIAS
+    lw s4, a0, ROUNDING
+    lw s5, a0, LOWEST
+    lw s6, a0, HIGHEST
+    lw s8, a0, SCALES
+    lw s9, a0, Y
+    mv a7, t1
+channel:
+    sw a7, t0, D_CHANNELS_LEFT
+    lw a1, a0, INSIDE
+    lw a2, a0, WIDE
+    add a1, a1, a2
+    lw a3, a0, ROWS
+copy_row:
+    mv a4, s1
+    mv a5, a1
+    lw a6, t0, D_COLUMNS
+copy:
+    lb a7, a4, 0
+    add a4, a4, t1
+    sh a7, a5, 0
+    addi a5, a5, 2
+    addi a6, a6, -1
+    bnez a6, copy
+    lw a7, t0, D_IN_ROW
+    add s1, s1, a7
+    lw a7, t0, D_PITCH
+    add a1, a1, a7
+    addi a3, a3, -1
+    bnez a3, copy_row
+    lw a7, t0, D_TIMES
+unit:
+    sw a7, t0, D_TIMES_LEFT
+    lw s0, a0, WIDE
+    lw a1, t0, D_OFFSETS
+    lw a2, t0, D_TAPS
+    mv a3, s2
+spread:
+    lb a4, a3, 0
+    add a3, a3, t2
+    slli a4, a4, 4
+    lhu a5, a1, 0
+    add a5, a5, s0
+    sh a4, a5, 0
+    addi a1, a1, 4
+    addi a2, a2, -1
+    bnez a2, spread
+    lw s10, s8, 0
+    lw s11, s8, 4
+    lw a7, t0, D_SET
+    add a7, a7, s0
+    sw a7, t0, D_SET_END
+    sw s7, t0, D_AT_ROW
+    lw a7, a0, UNITS
+    sw a7, t0, D_ROWS_LEFT
+    mv t3, s9
+places:
+    lw a7, t0, D_OUT_ROW
+    add a7, a7, t3
+    sw a7, t0, D_END
+    lw a1, t0, D_AT_ROW
+place:
+    lw a4, s3, 0
+    slli a4, a4, 4
+    mv a2, a1
+    mv a3, s0
+strip:
+    add a7, a3, t4
+strip_row:
+    tap 0
+    tap 2
+    tap 4
+    addi a3, a3, 6
+    add a2, a2, t5
+    bne a3, a7, strip_row
+    lw a7, t0, D_SET_END
+    beq a3, a7, taps_done
+    add a2, a2, t6
+    j strip
+taps_done:
+    requantise s10, s11, s4, s5, s6
+    lw a7, t0, D_STEP_X
+    add a1, a1, a7
+    lw a7, t0, D_END
+    add t3, t3, t2
+    bne t3, a7, place
+    lw a7, t0, D_AT_ROW
+    lw a6, t0, D_STEP_ROW
+    add a7, a7, a6
+    sw a7, t0, D_AT_ROW
+    lw a7, t0, D_ROWS_LEFT
+    addi a7, a7, -1
+    sw a7, t0, D_ROWS_LEFT
+    bnez a7, places
+    addi s2, s2, 1
+    addi s3, s3, 4
+    addi s9, s9, 1
+    lw a7, a0, SCALES_STEP
+    add s8, s8, a7
+    lw a7, t0, D_TIMES_LEFT
+    addi a7, a7, -1
+    bnez a7, unit
+    lw a7, t0, D_CHANNELS_LEFT
+    lw s1, a0, X
+    addi a7, a7, -1
+    add s1, s1, t1
+    sub s1, s1, a7              # the next channel
+    bnez a7, channel
+    j next_record
+
 done:
     lw s0, sp, 0
     lw s1, sp, 4
     lw s2, sp, 8
     lw s3, sp, 12
-    addi sp, sp, 16
+    lw s4, sp, 16
+    lw s5, sp, 20
+    lw s6, sp, 24
+    lw s7, sp, 28
+    lw s8, sp, 32
+    lw s9, sp, 36
+    lw s10, sp, 40
+    lw s11, sp, 44
+    addi sp, sp, 48
     li a0, 1                # the small int 0

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from host.devices.assembler import AssemblyError, assemble
+from host.devices.assembler import AssemblyError, assemble, read
 from host.devices.errors import BuildError
 from host.devices.merge import merge
 from host.devices.mpy import callable_asm, compile_source
@@ -69,9 +69,9 @@ def native_module(name: str, march: str, assembler: str) -> bytes:
     """firmware/native/<name>.s as a .mpy that stock images can import and call."""
     path = NATIVE / f"{name}.s"
     try:
-        functions = assemble((NATIVE / "plan.inc").read_text() + path.read_text(), assembler)
+        functions = assemble(read(path), assembler)
     except AssemblyError as error:
-        raise BuildError(f"{path.name}, after plan.inc: {error}") from error
+        raise BuildError(f"{path.name}, with what it includes: {error}") from error
     decorator = {"xtensa": "asm_xtensa", "rv32": "asm_rv32"}[assembler]
     lines = []
     for function, code in functions.items():

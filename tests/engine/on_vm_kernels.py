@@ -3,8 +3,9 @@
 plans of N dense layers and some others. "model FILE": of every operator of a model that has one.
 
 A plan is printed with all the memory it refers to, so that the kernels' instructions can be run on
-it elsewhere: `layer NAME MACS`, `memory ADDRESS HEX` (the plan's object among them; `file` for
-memory that later layers share), `call ADDRESS`, `wanted ADDRESS HEX` with the portable result.
+it elsewhere: `layer NAME MACS STRIP` (the width of depthwise strips it is for, or 0), `memory
+ADDRESS HEX` (the plan's object among them; `file` for memory that later layers share), `call
+ADDRESS`, `wanted ADDRESS HEX` with the portable result.
 """
 
 import random
@@ -17,6 +18,7 @@ import uctypes
 from agent.cognition.engine import Model, kernels
 from agent.cognition.engine.kernels import check, native, viper
 from agent.cognition.engine.ops import Context, conv
+from agent.cognition.engine.ops import depthwise as depthwise_module
 from agent.cognition.engine.ops.lookup import Lookup
 from agent.cognition.engine.ops.scaling import Scaling, four_rows
 
@@ -27,7 +29,7 @@ def dense(i):
     depth = random.choice((1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 17, 31, 32, 33, 48, 64, 100, 300))
     rows = random.choice((1, 1, 2, 3))
     small = i % 4 == 3
-    shift = random.choice((-1, 0, 1, 2) if small else (-8, -9, -10, -11))
+    shift = random.choice((-1, -2, -3, 0) if small else (-8, -9, -10, -11))
     mask = 3 if small else 255
     bits = 4 if small else random.choice((8, 13, 24 if shift < -9 else 13))
     needed = units * depth + rows * depth + units + 16
@@ -80,6 +82,52 @@ def convolution(i):
     return made, file
 
 
+def depthwise(i):
+    """Small images mostly; some of several bands, multipliers, wide kernels."""
+    bands = i % 8 == 0
+    depth = 1 if bands else random.choice((1, 2, 3, 4, 5, 8))
+    times = random.choice((1, 1, 1, 2, 3))
+    channels = depth * times
+    kernel = random.choice((1, 2, 3, 3, 4, 5, 7)), random.choice((1, 2, 3, 3, 4, 5, 7, 9))
+    dilation = random.choice((1, 1, 2, 3)), random.choice((1, 1, 2, 3))
+    reach = [(kernel[d] - 1) * dilation[d] + 1 for d in (0, 1)]
+    stride = random.choice((1, 1, 2, 3)), random.choice((1, 1, 2, 3))
+    out = 90 if bands else random.choice((1, 2, 3, 5)), random.choice((1, 2, 3, 6))
+    pad = [random.randrange((reach[d] + 1) // 2) for d in (0, 1)]
+    # As SAME and VALID have it: the image ends within the last window.
+    size = [
+        max(1, (out[d] - 1) * stride[d] + reach[d] - 2 * pad[d] + random.randrange(stride[d]))
+        for d in (0, 1)
+    ]
+    taps = kernel[0] * kernel[1]
+    file = check._File(taps * channels, i + 1, 255)
+    made = object.__new__(depthwise_module.Depthwise)
+    given = array("i", [random.getrandbits(12) - 2048 for _ in range(channels)])
+    scales = channels if random.choice((False, True)) else 1
+    multipliers = [((1 << 30) + random.getrandbits(29), -6 - c % 3) for c in range(scales)]
+    zero_in = random.getrandbits(8) - 128
+    made.scaling = Scaling(multipliers, given, channels, taps, 511)
+    made.geometry = array(
+        "i",
+        [1, size[0], size[1], depth, out[0], out[1], channels]
+        + list(kernel + stride + dilation)
+        + pad
+        + [zero_in, random.getrandbits(6) - 32, -120, 119, times],
+    )
+    count = size[0] * size[1] * depth
+    x = memoryview(array("b", [random.getrandbits(8) - 128 for _ in range(count)]))
+    made.x = [x[min(k, count - 1) :] for k in range(4)]
+    made.y = memoryview(array("b", bytes(out[0] * out[1] * channels)))
+    made.weights = four_rows(file.data, 0, taps * channels, 1)
+    made.bias = made._folded(given, channels, taps, zero_in)
+    made.taps = array("i", bytes(8 * taps))
+    made.channels = channels
+    made._context = Context(file)
+    made._context.want_scratch(channels)
+    made._context.finish()
+    return made, file
+
+
 def lookup(i):
     made = object.__new__(Lookup)
     made._x = memoryview(array("b", [random.getrandbits(8) - 128 for _ in range(i + 1)]))
@@ -93,6 +141,7 @@ def cases(count):
         yield "dense%d" % i, dense(i)
     for i in range(count // 3):
         yield "convolution%d" % i, convolution(i)
+        yield "depthwise%d" % i, depthwise(i)
     for i in range(5):
         yield "lookup%d" % i, lookup(i)
 
@@ -112,33 +161,42 @@ def walk(kept):
 
 def print_plan(name, made, data):
     """Prints the plan of one operator, if it has one; runs the operator, portably."""
-    plans = []
-
-    class Shown(native.Plan):
-        def run(self):
-            plans.append(self)
-
-    runs = native.compiler(Shown.run)([made], data)
-    if len(runs) == 1:
-        runs[0]()
-    if not plans:
-        made.run()
+    made.run()
+    if type(made).__name__ not in ("Lookup", "FullyConnected", "Convolution", "Depthwise"):
         return
-    print("layer", name, macs(made))
-    plan = plans[0]
+    result = bytes(made._y if type(made) is Lookup else made.y)
+    for strip in (4, 3) if type(made) is depthwise_module.Depthwise else (0,):
+        run = native.compiler(Shown.run, strip)([made], data)[0]
+        Shown.plan = None
+        run()
+        if Shown.plan:
+            show_plan(name, made, strip, Shown.plan, result)
+
+
+class Shown(native.Plan):
+    plan = None
+
+    def run(self):
+        Shown.plan = self
+
+
+def show_plan(name, made, strip, plan, result):
+    print("layer", name, macs(made), strip)
+    y = made._y if type(made) is Lookup else made.y
+    for i in range(len(y)):
+        y[i] = 0
     shown = set()
     for buffer in list(walk(plan.kept)) + [plan]:
         address = uctypes.addressof(buffer)
-        if address not in shown:
+        if address and address not in shown:
             shown.add(address)
             show(address, buffer)
     inner = struct.unpack("<I", uctypes.bytes_at(id(plan) + 16, 4))[0]
     show(id(plan), uctypes.bytes_at(id(plan), 20))
     show(inner, uctypes.bytes_at(inner, 16))
     print("call", id(plan))
+    print("wanted", uctypes.addressof(y), result.hex())
     made.run()
-    y = made._y if type(made) is Lookup else made.y
-    print("wanted", uctypes.addressof(y), bytes(y).hex())
 
 
 def macs(made):
@@ -147,6 +205,8 @@ def macs(made):
     if type(made) is conv.Convolution:
         terms = made.geometry[0][7] * made.geometry[0][8] * made.geometry[0][19]
         return len(made.y) * terms
+    if type(made) is depthwise_module.Depthwise:
+        return len(made.y) * made.geometry[7] * made.geometry[8]
     return len(made.y) * made.depth
 
 

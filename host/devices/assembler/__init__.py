@@ -1,12 +1,12 @@
 """A small assembler for the native kernels: text to machine code, without a vendor's toolchain.
 
-    code = assemble(text, "xtensa")     # {function name: bytes}
+    code = assemble(read(path), "xtensa")     # {function name: bytes}
 
 The text is much like that of GNU as: one instruction a line, `label:`, `# comment`,
 `.equ NAME, value`, `.macro name a, b` ... `\\a` ... `.endm`, `.rept n` ... `.endr`, `.func name`,
 `.balign n` (with zeros: only where nothing runs), `.loopalign` (before a loop: a NOP.N where that
-helps). `\\@` in a macro is a number that differs in every use. Operands are registers, labels and
-sums of numbers and names.
+helps), and `.include file`, which read() replaces by the file's text. `\\@` in a macro is a number
+that differs in every use. Operands are registers, labels and sums of numbers and names.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from host.devices.assembler import rv32, xtensa
 from host.devices.assembler.encoding import AssemblyError, Instruction
 
-__all__ = ["AssemblyError", "Placed", "assemble", "listing"]
+__all__ = ["AssemblyError", "Placed", "assemble", "listing", "read"]
 
 # Bytes that mpy-cross puts in front of an asm function: a jump over constants, ENTRY, a save of a0.
 _PROLOGUE = {"xtensa": 9, "rv32": 0}
@@ -31,6 +32,16 @@ _REGISTERS = {"xtensa": xtensa.REGISTERS, "rv32": rv32.REGISTERS}
 class _Line:
     number: int
     text: str
+
+
+def read(path: Path) -> str:
+    """A file's text with those it includes, which lie beside it."""
+    return re.sub(
+        r"^\.include +(\S+)$",
+        lambda match: read(path.with_name(match[1])),
+        path.read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
 
 
 def assemble(text: str, architecture: str) -> dict[str, bytes]:

@@ -89,12 +89,13 @@ class Machine:
         packed = b"".join(value.to_bytes(4, "little") for value in arguments)
         self.memory.add(_ARGUMENTS, packed)
         self.memory.add(_STACK - 64, bytes(64))
-        self.r = [0xDEAD0000 + i for i in range(32)]
+        self.r[:] = [0xDEAD0000 + i for i in range(32)]
         if self._xtensa:
             self.r[1], self.r[5] = _STACK - 48, _ARGUMENTS
         else:
             self.r[0], self.r[2], self.r[13] = 0, _STACK, _ARGUMENTS
         at, count = self._start, 0
+        kept = self._kept()
         while at != self._end:
             placed = self._code.get(at)
             if placed is None or count == limit:
@@ -107,7 +108,13 @@ class Machine:
             if to is None and turns and at == end:
                 self._loop = (begin, end, turns - 1)
                 at = begin
+        if self._kept() != kept:
+            raise Fault("registers that are the caller's have other values")
         return count
+
+    def _kept(self) -> list[int]:
+        """What a function has to leave as it was: RV32's sp, ra, gp, tp, s0 to s11."""
+        return self.r[1:2] if self._xtensa else [*self.r[1:5], *self.r[8:10], *self.r[18:28]]
 
     def _step(self, placed: Placed) -> int | None:
         if placed.name == ".balign":
@@ -157,7 +164,7 @@ def _rv32(m: Machine) -> dict[str, Callable[..., int | None]]:
 
     return _common(m) | {
         "mul": lambda d, s, t: m._set(d, m.r[s] * m.r[t]),
-        "mulhsu": lambda d, s, t: m._set(d, signed(m.r[s]) * m.r[t] >> 32),
+        "mulh": lambda d, s, t: m._set(d, signed(m.r[s]) * signed(m.r[t]) >> 32),
         "sll": lambda d, s, t: m._set(d, m.r[s] << (m.r[t] & 31)),
         "sra": lambda d, s, t: m._set(d, signed(m.r[s]) >> (m.r[t] & 31)),
         "xori": lambda d, s, n: m._set(d, m.r[s] ^ n),
@@ -165,6 +172,7 @@ def _rv32(m: Machine) -> dict[str, Callable[..., int | None]]:
         "lb": load(1, True),
         "lbu": load(1, False),
         "lh": load(2, True),
+        "lhu": load(2, False),
         "lw": load(4, False),
         "sb": store(1),
         "sh": store(2),
@@ -204,21 +212,23 @@ def _xtensa(m: Machine) -> dict[str, Callable[..., int | None]]:
         m._m[w] = m.memory.read(m.r[s], 4)
 
     def accumulate(half: int) -> Callable[..., None]:
-        def run(x: int, t: int) -> None:
-            product = signed(m._m[x] >> 16 * half, 16) * signed(m.r[t] >> 16 * half, 16)
+        def run(x: int, value: int) -> None:
+            product = signed(m._m[x] >> 16 * half, 16) * signed(value >> 16 * half, 16)
             m._acc = m._acc + product & (1 << 40) - 1
 
         return run
 
-    def accumulate_and_load(half: int) -> Callable[..., None]:
+    def accumulate_and_load(half: int, other: list[int]) -> Callable[..., None]:
         def run(w: int, s: int, x: int, t: int) -> None:
-            accumulate(half)(x, t)
+            accumulate(half)(x, other[t])
             load_m(w, s)
 
         return run
 
     return _common(m) | {
         "mov": lambda t, s: m._set(t, m.r[s]),
+        "addx4": lambda d, s, t: m._set(d, (m.r[s] << 2) + m.r[t]),
+        "addx8": lambda d, s, t: m._set(d, (m.r[s] << 3) + m.r[t]),
         "movi": lambda t, n: m._set(t, n),
         "nop": lambda: None,
         "src": lambda d, s, t: m._set(d, (m.r[s] << 32 | m.r[t]) >> m._sar),
@@ -235,6 +245,7 @@ def _xtensa(m: Machine) -> dict[str, Callable[..., int | None]]:
         "min": lambda d, s, t: m._set(d, min(signed(m.r[s]), signed(m.r[t]))),
         "max": lambda d, s, t: m._set(d, max(signed(m.r[s]), signed(m.r[t]))),
         "l8ui": load(1),
+        "l16ui": load(2),
         "l16si": load(2, True),
         "l32i": load(4),
         "s8i": store(1),
@@ -250,8 +261,9 @@ def _xtensa(m: Machine) -> dict[str, Callable[..., int | None]]:
         "rsr.acclo": lambda t: m._set(t, m._acc),
         "rsr.acchi": lambda t: m._set(t, signed(m._acc >> 32, 8)),
         "ldinc": load_m,
-        "mula.da.ll": accumulate(0),
-        "mula.da.hh": accumulate(1),
-        "mula.da.ll.ldinc": accumulate_and_load(0),
-        "mula.da.hh.ldinc": accumulate_and_load(1),
+        "mula.da.ll": lambda x, t: accumulate(0)(x, m.r[t]),
+        "mula.da.hh": lambda x, t: accumulate(1)(x, m.r[t]),
+        "mula.da.ll.ldinc": accumulate_and_load(0, m.r),
+        "mula.dd.ll.ldinc": accumulate_and_load(0, m._m),
+        "mula.dd.hh.ldinc": accumulate_and_load(1, m._m),
     }

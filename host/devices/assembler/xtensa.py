@@ -112,6 +112,7 @@ TABLE: dict[str, Instruction] = {
     "add": _rst(8, 0),
     "addx2": _rst(9, 0),
     "addx4": _rst(10, 0),
+    "addx8": _rst(11, 0),
     "sub": _rst(12, 0),
     "and": _rst(1, 0),
     "or": _rst(2, 0),
@@ -198,12 +199,14 @@ def _mac16(half: int) -> dict[str, Instruction]:
         "mul.aa": _wide(lambda _, s, t: _rrr(7, 4 + half, 0, s, t, 4)),
         "mula.aa": _wide(lambda _, s, t: _rrr(7, 8 + half, 0, s, t, 4)),
         "mula.da": _wide(lambda _, x, t: _rrr(6, 8 + half, x << 2, 0, t, 4)),
+        "mula.dd.ldinc": _wide(
+            lambda _, w, s, x, y: _rrr(0, 8 + half, x << 2 | w, s, (y - 2) << 2, 4)
+        ),
         "mula.da.ldinc": _wide(lambda _, w, s, x, t: _rrr(4, 8 + half, x << 2 | w, s, t, 4)),
     }
 
 
 for _half, _code in _HALVES.items():
     for _name, _instruction in _mac16(_code).items():
-        _first, _dot, _rest = _name.partition(".da")
-        _named = f"{_first}.da.{_half}{_rest}" if _dot else f"{_name}.{_half}"
-        TABLE[_named] = _instruction
+        _first, _operands, *_rest = _name.split(".")
+        TABLE[".".join((_first, _operands, _half, *_rest))] = _instruction

@@ -85,4 +85,4 @@ def _load(name):
     from . import native
 
     code = __import__(__name__[: -len("choice")] + "native_" + name, None, None, ("run",))
-    return native.compiler(code.run)
+    return native.compiler(code.run, 4 if name == "esp32" else 3)
