@@ -65,10 +65,22 @@ def demo(_, seconds="", train=True, replay="", speed="", fault=None, broker="", 
     _python("host.simulation.demo", *words)
 
 
-@task
-def doctor(_):
-    """What this machine has, and what to do about the rest."""
-    _python("host.doctor")
+@task(
+    optional=["port"],
+    auto_shortflags=False,
+    help={
+        "port": "look at the board there (without a name: the only one)",
+        "board": "the kind of board it should be",
+        "agent": "the agent's file it should run",
+        "broker": "can this MQTT broker be used? mqtt://HOST",
+        "restart": "restart the board, and watch it start",
+        "json": "for programs",
+    },
+)
+def doctor(_, port="", board="", agent="", broker="", restart=False, json=False):
+    """What is wrong with this machine, a board or a broker."""
+    words = _options(port=port, board=board, agent=agent, broker=broker)
+    _python("host.doctor", *words, *_options(restart=restart, json=json))
 
 
 @task(

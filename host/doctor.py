@@ -1,188 +1,169 @@
-"""`./run doctor`: what the project needs on this machine, one line each, with the next step.
+"""`./run doctor`: what is wrong, one line each, with the next step.
 
-Exit code 0 when a demo can run, 1 otherwise. Parts only some verbs need are reported, not required.
+    python -m host.doctor                       this machine: what the project needs, and its ports
+    python -m host.doctor --port [P] [--board B | --agent FILE] [--restart]     a board
+    python -m host.doctor --broker mqtt://HOST                                  an MQTT broker
+
+Exit code 0 when nothing is wrong, 1 otherwise; where a board's port cannot be opened, the code of
+that (docs/exit-codes.md). A board is neither reset nor stopped unless --restart is given.
 """
 
-import importlib.util
-import os
-import shutil
-import socket
-import subprocess
+from __future__ import annotations
+
+import argparse
+import json
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from agent.version import VERSION
+from host.devices.console import Console, run_verb
+from host.devices.doctoring.finding import Finding, State
+
+if TYPE_CHECKING:
+    # Loaded where they are used: what this machine lacks must not keep the doctor from saying so.
+    from host.devices.boards import Board
+    from host.devices.doctoring.classify import Expected
+
+COLOURS = {State.OK: 32, State.OPTIONAL: 33, State.WRONG: 31}
 ROOT = Path(__file__).resolve().parent.parent
-FREE_DISK_MB = 500
+BUNDLES = ROOT / "training" / "bundles"
 
 
-class State(Enum):
-    OK = "ok"
-    OPTIONAL = "--"
-    WRONG = "!!"
+class Report:
+    """Prints findings as they come and counts what is wrong."""
 
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.wrong = 0
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report; `next_step` is empty when there is nothing to do."""
+    def add(self, findings: Iterable[Finding]) -> None:
+        from host.devices.monitoring.words import paint, printable
 
-    state: State
-    what: str
-    detail: str
-    next_step: str = ""
-
-
-def python() -> Iterator[Finding]:
-    text = f"{sys.version.split()[0]} in {sys.prefix}"
-    good = (3, 11) <= sys.version_info[:2] < (3, 14)
-    yield Finding(
-        State.OK if good else State.WRONG,
-        "Python",
-        text,
-        "" if good else "use 3.11, 3.12 or 3.13: FANWISE_PYTHON=python3.12 ./run doctor",
-    )
-
-
-def disk() -> Iterator[Finding]:
-    free_mb = shutil.disk_usage(ROOT).free // 1_000_000
-    good = free_mb >= FREE_DISK_MB
-    yield Finding(
-        State.OK if good else State.WRONG,
-        "disk",
-        f"{free_mb} MB free",
-        "" if good else f"free at least {FREE_DISK_MB} MB (TensorFlow needs 2,000 MB)",
-    )
-
-
-def compiler() -> Iterator[Finding]:
-    path = shutil.which("gcc") or shutil.which("cc")
-    if path is None:
-        yield Finding(
-            State.OPTIONAL, "C compiler", "none", "install gcc and make to build the boards' VM"
-        )
-        return
-    program = "int main(void) { return sizeof(long) == 4 ? 0 : 1; }"
-    command = [path, "-m32", "-x", "c", "-", "-o", os.devnull]
-    good = not subprocess.run(command, input=program.encode(), capture_output=True).returncode
-    yield Finding(
-        State.OK if good else State.OPTIONAL,
-        "C compiler",
-        path + (", builds 32-bit programs" if good else ", 64-bit programs only"),
-        "" if good else "for memory figures like a chip's: apt install gcc-multilib",
-    )
-
-
-def vm() -> Iterator[Finding]:
-    from host.simulation.errors import VmError
-    from host.simulation.vm import describe, ensure_vm
-
-    try:
-        found = ensure_vm(lambda line: print(f"   {line}", file=sys.stderr))
-    except VmError as error:
-        first, *rest = str(error).splitlines()
-        yield Finding(State.WRONG, "boards' VM", first, " ".join(rest[-1:]))
-        return
-    title, path, *lines = describe(found)
-    yield Finding(State.OK, "boards' VM", f"{title} ({path.strip()})")
-    for line in lines:
-        yield Finding(State.OK, "", line)
-
-
-def bundles() -> Iterator[Finding]:
-    from agent.cognition.engine import Model, ModelError
-
-    for role in ("cooling", "anomaly"):
-        path = ROOT / "training" / "bundles" / role / "model.tflite"
-        try:
-            model = Model(path.read_bytes())
-        except (OSError, ModelError) as error:
-            yield Finding(State.WRONG, f"{role} model", str(error), "git checkout training/bundles")
-        else:
-            yield Finding(
-                State.OK,
-                f"{role} model",
-                f"{path.stat().st_size} bytes, arena {model.ram} bytes on a board",
-            )
-
-
-PARTS = (
-    ("tensorflow", "TensorFlow", "to train: ./run train installs it"),
-    ("tflite_micro", "TFLite-Micro", "the oracle for int8 results (Linux x86-64): ./run train"),
-    ("shap", "shap", "to cross-check explanations: ./run train installs it"),
-)
-
-
-def training_parts() -> Iterator[Finding]:
-    for module, name, step in PARTS:
-        there = importlib.util.find_spec(module) is not None
-        yield Finding(
-            State.OK if there else State.OPTIONAL,
-            name,
-            "installed" if there else "not installed",
-            "" if there else step,
-        )
-
-
-def data() -> Iterator[Finding]:
-    from training import datasets
-
-    for key, source in datasets.sources().items():
-        paths = datasets.find(key)
-        yield Finding(
-            State.OK if paths else State.OPTIONAL,
-            f"data: {key}",
-            f"{source.title}, {paths[0].parent}" if paths else f"{source.title}: not here",
-            "" if paths else "fetched by ./run train when the network allows; else plant runs",
-        )
-
-
-def peers() -> Iterator[Finding]:
-    for program, use in (("mosquitto", "a broker of your own"), ("chromium", "browser tests")):
-        path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-        yield Finding(
-            State.OK if path else State.OPTIONAL,
-            program,
-            path or "not installed",
-            "" if path else f"for {use}: apt install {program}",
-        )
-
-
-def loopback() -> Iterator[Finding]:
-    try:
-        with socket.create_server(("127.0.0.1", 0)):
-            yield Finding(State.OK, "loopback", "127.0.0.1 can be listened on")
-    except OSError as error:
-        yield Finding(State.WRONG, "loopback", str(error), "the bridge and its page need 127.0.0.1")
-
-
-CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    python,
-    disk,
-    compiler,
-    vm,
-    bundles,
-    training_parts,
-    data,
-    peers,
-    loopback,
-)
-
-
-def main() -> int:
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    paint = {State.OK: "\x1b[32m", State.OPTIONAL: "\x1b[33m", State.WRONG: "\x1b[31m"}
-    wrong = 0
-    for check in CHECKS:
-        for finding in check():
-            wrong += finding.state is State.WRONG
+        for finding in findings:
+            self.wrong += finding.state is State.WRONG
+            detail, step = printable(finding.detail), printable(finding.next_step)
+            facts = {"what": finding.what, "detail": detail, "next_step": step}
+            self._console.event("finding", state=finding.state.name.lower(), **facts)
             mark = finding.state.value if finding.what else "  "
-            mark = f"{paint[finding.state]}{mark}\x1b[0m" if colour else mark
-            print(f"{mark} {finding.what:<16} {finding.detail}")
-            if finding.next_step:
-                print(f"{'':>19} -> {finding.next_step}")
-    return 1 if wrong else 0
+            mark = paint(mark, COLOURS[finding.state], self._console.colour)
+            self._console.line(f"{mark} {finding.what:<16} {detail}")
+            if step:
+                self._console.line(f"{'':>19} -> {step}")
+
+
+def expectations(options: argparse.Namespace) -> tuple[Board | None, Expected]:
+    """Its kind, and what it should be. Raises SettingsError, UnknownBoardError."""
+    from host.devices import agent_file
+    from host.devices.boards import load_board
+    from host.devices.doctoring.classify import Expected
+
+    if options.agent:
+        agent = agent_file.load(options.agent)
+        board = agent.board
+        return board, Expected(
+            models=_models(agent.bundles),
+            source=options.agent.name,
+            strict=True,
+            chip=_chip(board),
+            board=board.name,
+            device=agent.config["device"],
+            limit_mc=agent.config.get("limit_mc"),
+        )
+    models = _models(BUNDLES / role for role in ("cooling", "anomaly"))
+    if not options.board:
+        return None, Expected(models)
+    board = load_board(options.board)
+    return board, Expected(models, chip=_chip(board), board=board.name)
+
+
+def _chip(board: Board) -> str:
+    from host.devices.boards import SIMULATED
+
+    return "" if board.chip == SIMULATED else board.chip
+
+
+def _models(folders: Iterable[Path]) -> dict[str, str]:
+    names = {}
+    for folder in folders:
+        try:
+            manifest = json.loads((folder / "manifest.json").read_text())
+            names[manifest["role"]] = f"{manifest['id']}@{manifest['version']}"
+        except (OSError, ValueError, KeyError):
+            continue
+    return names
+
+
+def look_at_board(options: argparse.Namespace, console: Console, report: Report) -> None:
+    """Raises DeviceError: what was named is wrong, or the port cannot be opened."""
+    from host.devices.doctoring import look, usb
+    from host.devices.doctoring.classify import Facts, classify
+    from host.devices.errors import PortError
+    from host.devices.monitoring.session import choose_port
+
+    board, expected = expectations(options)
+    try:
+        device = choose_port(options.port or None, board)
+    except PortError:
+        report.add(usb.findings())
+        raise
+    report.add([Finding(State.OK, "port", f"{device} can be opened")])
+    console.step(f"listening to {device} for {options.listen:g} s, then asking who it is")
+    seen = look.look(device, options.baud, options.listen, options.restart)
+    facts = Facts(
+        listened_s=seen.listened_s,
+        fw=VERSION,
+        expected=expected,
+        files=seen.files,
+        hello_at_s=seen.hello_at_s,
+        restarted=seen.restarted,
+    )
+    if seen.cannot_restart:
+        report.add([Finding(State.OPTIONAL, "restart", "not possible", seen.cannot_restart)])
+    report.add(classify(seen.text, seen.frames, facts))
+
+
+def doctor(options: argparse.Namespace, console: Console) -> int:
+    report = Report(console)
+    to_board = options.port is not None or options.board or options.agent
+    if not to_board and not options.broker:
+        from host.devices.doctoring import machine
+
+        for check in machine.CHECKS:
+            report.add(check())
+    if options.broker:
+        from host.devices.doctoring import broker
+
+        report.add([broker.check(broker.address(options.broker))])
+    if to_board:
+        look_at_board(options, console, report)
+    console.done(wrong=report.wrong)
+    return 1 if report.wrong else 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    p = argparse.ArgumentParser(prog="python -m host.doctor", description=__doc__)
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
+    p.add_argument("--port", nargs="?", const="", help="look at a board (default: the only one)")
+    p.add_argument("--board", help="the kind of board it should be (./run boards)")
+    p.add_argument("--agent", type=Path, metavar="FILE", help="the agent's file it should run")
+    p.add_argument("--broker", metavar="URL", help="can this MQTT broker be used?")
+    p.add_argument("--restart", action="store_true", help="restart the board, and watch it start")
+    p.add_argument("--listen", type=float, default=3.0, metavar="SECONDS", help="before asking (3)")
+    p.add_argument("--baud", type=int, default=115200)
+    p.add_argument("--json", action="store_true", help="one JSON object per line")
+    options = p.parse_args(argv)
+    if options.broker:
+        from host.devices.doctoring import broker
+
+        try:
+            broker.address(options.broker)
+        except ValueError as error:
+            p.error(str(error))
+    if options.restart and options.port is None and not (options.board or options.agent):
+        p.error("--restart: of which board? Add --port")
+    return run_verb(options.json, lambda console: doctor(options, console))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ SLOW_FILES = {
     "devices/test_flash.py",
     "devices/test_flash_on_rom.py",
     "devices/test_flash_to_agent.py",
+    "devices/test_installer.py",
     "devices/test_doctor.py",
     "devices/test_monitor.py",
     "devices/test_images.py",

@@ -22,7 +22,7 @@ from host.devices.errors import PortError
 from host.devices.monitoring.commands import PromptError, parse
 from host.devices.monitoring.log_file import RECEIVED, LogFile, read_log
 from host.devices.monitoring.plot import Plot
-from host.devices.monitoring.session import ANSWER_S, require_usable
+from host.devices.monitoring.session import ANSWER_S, choose_port
 from host.devices.monitoring.stream import Selection, kinds
 from host.devices.monitoring.watch import Watch, Wishes, may_prompt
 
@@ -66,13 +66,11 @@ def wishes(options: argparse.Namespace) -> Wishes:
 
 def find(options: argparse.Namespace) -> str:
     """The device to open. Raises DeviceError; one that is named but not there is waited for."""
-    if not options.port:
-        return ports.choose(None, load_board(options.board) if options.board else None)
-    if ports.is_url(options.port):
+    if options.port and ports.is_url(options.port):
         raise PortError(f"{options.port}: the monitor needs a serial device, not an address")
-    if os.path.exists(options.port) or options.wait is not None:
-        require_usable(options.port)
-    return str(options.port)
+    if options.port and not os.path.exists(options.port) and options.wait is None:
+        return str(options.port)
+    return choose_port(options.port, load_board(options.board) if options.board else None)
 
 
 def monitor(

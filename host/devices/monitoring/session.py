@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from host.bridge.backoff import Backoff
 from host.bridge.errors import LinkError
 from host.bridge.serial_port import SerialPort
 from host.devices import ports
+from host.devices.boards import Board
 from host.devices.errors import DeviceError, NoAnswerError, PortBusyError, PortError
 from host.devices.monitoring.commands import Command
 
@@ -147,16 +149,15 @@ class Session:
         self._sent(data)
 
 
-def require_usable(device: str) -> None:
-    """Raises PortError or PortBusyError if `device` is there and cannot be opened by us."""
-    holders = ports.holders(device)
-    bridge = next((holder for holder in holders if "host.bridge" in holder.command), None)
-    if bridge:
-        raise PortBusyError(
-            f"{device} is held by the bridge, {bridge}; its page shows the board and takes "
-            "commands, or stop it, then try again"
-        )
-    ports.choose(device, None)
+def choose_port(named: str | None, board: Board | None) -> str:
+    """As ports.choose; where the bridge holds the port named, with what that means."""
+    for holder in ports.holders(named) if named and os.path.exists(named) else []:
+        if "host.bridge" in holder.command:
+            raise PortBusyError(
+                f"{named} is held by the bridge, {holder}; its page shows the board and takes "
+                "commands, or stop it, then try again"
+            )
+    return ports.choose(named, board)
 
 
 def refused(device: str, error: LinkError) -> DeviceError:
