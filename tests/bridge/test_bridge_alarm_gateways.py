@@ -136,7 +136,8 @@ def test_file(bridge: Bridge, board: FakeBoard, tmp_path: Path) -> None:
     eventually(lambda: "alarm 13" in path.read_text(), 20)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     said = [line["why"] for line in lines if line["t"] == "alarm"]
-    assert list(dict.fromkeys(said)) == [f"alarm {n}" for n in range(1, 14)]
+    # The limit holds for the store, too: what it refused the board repeats, in another order.
+    assert set(said) == {f"alarm {n}" for n in range(1, 14)}
     assert {line["device"] for line in lines} == {"box-one"}
 
 
