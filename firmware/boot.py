@@ -27,7 +27,8 @@ def read_active():
             continue
         except ValueError:
             pass
-        record = []
+        if name == ACTIVE:
+            record = []
     return record
 
 

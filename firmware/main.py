@@ -6,6 +6,8 @@
 import sys
 
 RESET_AFTER_S = 5
+# Until the program sets its own: a set that hangs while it is imported must not be the end, either.
+START_WDT_MS = 30000
 # After Ctrl-C the watchdog gets this long: a forgotten REPL must not be the end of the work.
 REPL_WDT_MS = 600000
 
@@ -115,6 +117,7 @@ def main():
     import machine
 
     trial = None
+    machine.WDT(timeout=START_WDT_MS)
     try:
         # Counted before anything of the set is imported: what is wrong may be just that.
         trial = Trial()

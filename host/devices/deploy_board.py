@@ -38,10 +38,8 @@ def read_state(board: Caller) -> BoardState:
     """Everything a plan needs, hashes made from the files themselves. Raises NoAnswerError."""
     block_size, free_blocks = map(int, board.call("_room()").split())
     state = BoardState(block_size=block_size, free_bytes=block_size * free_blocks)
-    for path in (ACTIVE, f"{ACTIVE}.new"):
-        text = board.call(f"_text({path!r})")
-        if text != "-":
-            state.active.append(ast.literal_eval(text))
+    state.active = _text(board, ACTIVE)
+    state.active_new = _text(board, f"{ACTIVE}.new")
     for name in (*ROOT_FILES, *PLAIN_FILES):
         entry = board.call(f"_entry('/{name}')")
         if entry != "-":
@@ -58,6 +56,11 @@ def read_state(board: Caller) -> BoardState:
                 name, _, entry = line.partition(" ")
                 _add(state, f"{folder}/{name}", entry)
     return state
+
+
+def _text(board: Caller, path: str) -> str | None:
+    text = board.call(f"_text({path!r})")
+    return None if text == "-" else str(ast.literal_eval(text))
 
 
 def _add(state: BoardState, path: str, entry: str) -> None:

@@ -82,11 +82,13 @@ class Active:
 
 @dataclass
 class BoardState:
-    """What is on a board. `active`: lines of /active and /active.new, those there are. `files`:
-    (size, SHA-256) by path, of both slots, the plain set and boot.py and main.py. `folders`: paths.
+    """What is on a board. `active`, `active_new`: what /active and /active.new hold, None where
+    they are not there. `files`: (size, SHA-256) by path, of both slots, the plain set and boot.py
+    and main.py. `folders`: paths.
     """
 
-    active: list[str] = field(default_factory=list)
+    active: str | None = None
+    active_new: str | None = None
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     block_size: int = 4096
@@ -100,10 +102,9 @@ class BoardState:
 
     def running(self) -> Active:
         """The set that a boot takes, by the rules of firmware/boot.py."""
-        records = [Active.parse(line) for line in self.active]
-        record = next((r for r in records if r), None)
+        record = Active.parse(self.active or "") or Active.parse(self.active_new or "")
         if record is None:
-            order = [PLAIN, *SLOTS] if not self.active else [*SLOTS, PLAIN]
+            order = [PLAIN, *SLOTS] if self.active is None else [*SLOTS, PLAIN]
             slot = next((s for s in order if self.whole(s)), NO_SET)
             return Active(slot, self._id(slot), "good")
         given_up = record.on_trial and int(record.state) >= TRIES
