@@ -82,10 +82,10 @@ def flash(options: Options, console: Console) -> Flashed:
         )
     if options.agent:
         deploy_set.check(options.agent)
-    port = ports.choose(options.port, board)
-    console.step(f"port {port}", port=port)
     image = images.resolve(board, image=options.image, console=console)
     console.step(f"image {image.path.name} {image.version}".rstrip(), sha256=image.sha256)
+    port = ports.choose(options.port, board)
+    console.step(f"port {port}", port=port)
     layout = take_apart(image.path.read_bytes(), board.flash.offset)
 
     mode = ("--flash-mode", board.flash.mode, "--flash-freq", board.flash.freq)
