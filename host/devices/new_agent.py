@@ -159,9 +159,9 @@ def new_agent(given: argparse.Namespace, console: Console, inp: TextIO) -> None:
         raise SettingsError(
             [f"stdin is no terminal, so nothing is asked: name {missing}, or say --yes"]
         )
-    if given.name:
-        # A bad name, or one that is taken, is told before the questions.
-        _check_name(given.name)
+    # A bad name, or one that is taken, is told before the questions.
+    _check_names(given)
+    if given.name or given.out:
         _check_free(given, given.name)
     board, link, config = compose(Dialogue(given, ask, inp, console.err), given)
     _check_free(given, config["device"])
@@ -173,12 +173,15 @@ def new_agent(given: argparse.Namespace, console: Console, inp: TextIO) -> None:
         console.step(message)
     if not choice.taken and not none:
         console.step("without models the fan follows a thermostat")
+    if config["relay"]["contact"] == "no":
+        console.step("on the normally open contact a dead board is a fan that stands still")
     path = _path(given, config["device"])
     agent = AgentFile(path, board, link, config, choice.taken)
     agent_file.write(agent)
     agent_file.load(path)
+    verb = "flash" if board.flash else "deploy"
     console.done(
-        f"{path} is written and checked. Next: invoke flash --agent {path}",
+        f"{path} is written and checked. Next: invoke {verb} --agent {path}",
         path=str(path),
         board=board.name,
         bundles=[str(folder) for folder in choice.taken],
@@ -187,9 +190,14 @@ def new_agent(given: argparse.Namespace, console: Console, inp: TextIO) -> None:
     )
 
 
-def _check_name(name: str) -> None:
-    if not re.fullmatch(r"[a-z0-9_-]{1,32}", name):
-        raise SettingsError([f"name: {name!r}, 1 to 32 characters of a-z 0-9 _ - are needed"])
+def _check_names(given: argparse.Namespace) -> None:
+    problems = [
+        f"{key}: {value!r}, 1 to 32 characters of a-z 0-9 _ - are needed"
+        for key, value in (("name", given.name), ("site", given.site))
+        if value and not re.fullmatch(r"[a-z0-9_-]{1,32}", value)
+    ]
+    if problems:
+        raise SettingsError(problems)
 
 
 def _path(given: argparse.Namespace, name: str) -> Path:

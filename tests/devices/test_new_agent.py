@@ -212,7 +212,7 @@ def test_bundles_by_hand(tmp_path, capsys, bundle):
     [
         (["--board", "esp23", "--yes"], ["did you mean 'esp32'"]),
         (["--yes", "--name", "Cellar!"], ["name: 'Cellar!', 1 to 32 characters of a-z 0-9 _ -"]),
-        (["--yes", "--site", "A"], ["site: 'A' has other characters"]),
+        (["--yes", "--site", "A"], ["site: 'A', 1 to 32 characters of a-z 0-9 _ -"]),
         (
             ["--yes", "--sensors", "case=none fan=tach fan=ntc:3 power=ina219:21,x light"],
             [
@@ -261,6 +261,12 @@ def test_a_file_that_is_there_is_kept_unless_forced(tmp_path, capsys):
     assert "is there already: choose another --name, or say --force" in said.err
     assert run(capsys, "--yes", "--out", path, "--force")[0] == 0
     assert load(path).board.name == "esp32"
+
+
+def test_a_fan_on_the_other_contact_is_warned_of(tmp_path, capsys):
+    code, said = run(capsys, "--yes", "--output", "no", "--out", tmp_path / "a.toml")
+    assert code == 0
+    assert "a dead board is a fan that stands still" in said.err
 
 
 def test_the_next_free_name(tmp_path):
