@@ -122,6 +122,7 @@ def bridge(_, config="", port=None, store="", broker="", embedded_broker=False, 
         "agent": "an agent's file; default: the board's defaults",
         "port": "default: found by the board's USB id",
         "image": "a .bin instead of the official one",
+        "version": "of the official one: 1.25.0, or newest",
         "erase": "erase the whole flash first",
         "deploy": "--no-deploy: MicroPython alone, no agent",
         "monitor": "--no-monitor ends without opening the monitor",
@@ -132,12 +133,19 @@ def bridge(_, config="", port=None, store="", broker="", embedded_broker=False, 
     }
 )
 def flash(
-    _, board="", agent="", port="", image="", erase=False, deploy=True, monitor=True,
+    _, board="", agent="", port="", image="", version="", erase=False, deploy=True, monitor=True,
     dry_run=False, json=False, reset=True, baud="",
 ):  # fmt: skip
     """Put MicroPython and the agent on a board, and watch it start."""
-    words = _options(board=board, agent=agent, port=port, image=image, erase=erase, baud=baud)
-    words += _options(no_deploy=not deploy, no_monitor=not monitor, dry_run=dry_run, json=json)
+    words = _options(board=board, agent=agent, port=port, image=image, version=version)
+    words += _options(
+        erase=erase,
+        baud=baud,
+        no_deploy=not deploy,
+        no_monitor=not monitor,
+        dry_run=dry_run,
+        json=json,
+    )
     words += _options(no_reset=not reset)
     _python("host.devices.flash", *words)
 

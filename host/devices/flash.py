@@ -46,6 +46,7 @@ class Options:
     bare: bool = False
     port: str | None = None
     image: Path | None = None
+    version: str | None = None
     erase: bool = False
     dry_run: bool = False
     reset: bool = True
@@ -82,7 +83,7 @@ def flash(options: Options, console: Console) -> Flashed:
         )
     if options.agent:
         deploy_set.check(options.agent)
-    image = images.resolve(board, image=options.image, console=console)
+    image = images.resolve(board, version=options.version, image=options.image, console=console)
     console.step(f"image {image.path.name} {image.version}".rstrip(), sha256=image.sha256)
     port = ports.choose(options.port, board)
     console.step(f"port {port}", port=port)
@@ -195,6 +196,7 @@ def _options(words: argparse.Namespace) -> Options:
         bare=words.no_deploy,
         port=words.port,
         image=words.image,
+        version=words.version,
         erase=words.erase,
         dry_run=words.dry_run,
         reset=not words.no_reset,
@@ -227,6 +229,7 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--agent", type=Path, help="an agent's file: board, models, settings")
     p.add_argument("--port", help="serial port, pty or URL (default: found by its USB id)")
     p.add_argument("--image", type=Path, help="a .bin instead of the official one")
+    p.add_argument("--version", help="of the official one: 1.25.0, or newest")
     p.add_argument("--erase", action="store_true", help="erase the whole flash first")
     p.add_argument("--dry-run", action="store_true", help="look and tell, change nothing")
     p.add_argument("--no-deploy", action="store_true", help="MicroPython alone, no agent")
