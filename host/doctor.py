@@ -54,14 +54,18 @@ class Report:
 
 
 def expectations(options: argparse.Namespace) -> tuple[Board | None, Expected]:
-    """Its kind, and what it should be. Raises SettingsError, UnknownBoardError."""
-    from host.devices import agent_file
+    """Its kind, and what it should be. Raises SettingsError, UnknownBoardError,
+    BuildError.
+    """
+    from host.devices import agent_file, deploy_plan, deploy_set
     from host.devices.boards import load_board
     from host.devices.doctoring.classify import Expected
 
     if options.agent:
         agent = agent_file.load(options.agent)
         board = agent.board
+        files = deploy_set.wanted(agent)
+        kept = {name: files[name] for name in files if name not in deploy_plan.ROOT_FILES}
         return board, Expected(
             models=_models(agent.bundles),
             source=options.agent.name,
@@ -70,6 +74,7 @@ def expectations(options: argparse.Namespace) -> tuple[Board | None, Expected]:
             board=board.name,
             device=agent.config["device"],
             limit_mc=agent.config.get("limit_mc"),
+            set_id=deploy_plan.set_id(kept),
         )
     models = _models(BUNDLES / role for role in ("cooling", "anomaly"))
     if not options.board:

@@ -16,7 +16,7 @@ from host.devices.doctoring.finding import State
 NOW_S = 1_795_000_000
 MODELS = {"cooling": "cooling@2", "anomaly": "anomaly@2"}
 FACTS = Facts(listened_s=3, fw=VERSION, expected=Expected(MODELS), hello_at_s=NOW_S + 0.4)
-STRICT = Expected(MODELS, "cellar.toml", True, "esp32", "esp32", "cellar", 45000)
+STRICT = Expected(MODELS, "cellar.toml", True, "esp32", "esp32", "cellar", 45000, "5e70f1")
 
 
 def wrong(found):
@@ -108,14 +108,14 @@ def hello(**members):
         **head("hello"), "at": NOW_S, "dev": "cellar", "site": "home", "fw": VERSION,
         "board": "esp32", "cause": "power_on", "models": MODELS,
         "feat": ["case", "ambient", "power", "fan", "forecast", "anomaly"], "free": 40000,
-        "limit_mc": 45000, "safe": False, "queued": 0, "dropped": 0, **members,
+        "limit_mc": 45000, "safe": False, "queued": 0, "dropped": 0, "set": "5e70f1", **members,
     }  # fmt: skip
 
 
 def tel(**members):
     return {
-        **head("tel", 2), "ms": 9000, "case_mc": 41000, "ambient_mc": 22000, "power_mw": 5000, "fan_rpm": 0,
-        "fan": 0, "ov": 0, "rule": "forecast", **members,
+        **head("tel", 2), "ms": 9000, "case_mc": 41000, "ambient_mc": 22000, "power_mw": 5000,
+        "fan_rpm": 0, "fan": 0, "ov": 0, "rule": "forecast", **members,
     }  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def test_a_board_that_is_well():
     found = classify("", [hello(), tel()], Facts(3, VERSION, STRICT, hello_at_s=NOW_S))
     assert wrong(found) == []
     assert states(found) == {
-        "agent": "ok", "cooling model": "ok", "anomaly model": "ok", "clock": "ok",
+        "agent": "ok", "files": "ok", "cooling model": "ok", "anomaly model": "ok", "clock": "ok",
         "sensors": "ok", "memory": "ok", "Wi-Fi": "--",
     }  # fmt: skip
 
@@ -155,6 +155,8 @@ TOLD = [
     ([hello(board="esp32-s3")], "board", "!!", "for esp32-s3, not esp32"),
     ([hello(dev="attic")], "device", "!!", "this is attic, not cellar"),
     ([hello(limit_mc=40000)], "limit", "--", "40000, 45000 in cellar.toml"),
+    ([hello(set="0dd5e7")], "files", "!!", "0dd5e7 on the board, 5e70f1 from cellar.toml"),
+    ([hello(set=None)], "files", "--", "not put there by deploy"),
     ([hello(failed="3f2a")], "deploy", "!!", "the set 3f2a did not start"),
     ([hello(at=NOW_S - 7200)], "clock", "!!", "7200 s behind"),
     ([hello(at=NOW_S + 60)], "clock", "!!", "60 s ahead"),

@@ -126,6 +126,11 @@ def test_it_reconnects_and_ends_cleanly(tmp_path):
                 eventually(lambda boot=boot: monitor.err.count("open") == boot)
                 board.tel()
                 eventually(lambda boot=boot: f"tel    {boot}/1" in monitor.out)
+                board.decide()
+                board.decide()
+                time.sleep(2 * board.repeat_s)
+                eventually(lambda boot=boot: f"dec    {boot}/2" in monitor.out)
+                assert monitor.out.count(f"dec    {boot}/2") == 1
                 assert board.received == []  # it only listens
         assert monitor.stop() == 130
         assert "Traceback" not in monitor.err

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from host.devices.doctoring.finding import Finding, note, ok, wrong
 
 if TYPE_CHECKING:
-    from host.devices.doctoring.classify import Facts
+    from host.devices.doctoring.classify import Expected, Facts
 
 Frame = dict[str, Any]
 CLOCK_OFF_S = 5.0
@@ -48,6 +48,7 @@ def _who(hello: Frame, facts: Facts) -> list[Finding]:
     if fw != facts.fw:
         detail = f"{fw} on the board, {facts.fw} here"
         found.append(wrong("firmware", detail, "./run deploy brings it up to date"))
+    found += _files(hello, expected)
     if hello.get("failed"):
         detail = f"the set {hello['failed']} did not start, the one before runs again"
         found.append(
@@ -64,6 +65,18 @@ def _who(hello: Frame, facts: Facts) -> list[Finding]:
         detail = f"limit_mc is {limit_mc}, {expected.limit_mc} in {expected.source}"
         found.append(note("limit", detail, "a command holds until the next start; else deploy"))
     return found
+
+
+def _files(hello: Frame, expected: Expected) -> list[Finding]:
+    runs = hello.get("set")
+    if not expected.set_id:
+        return []
+    if not runs:
+        return [note("files", "were not put there by deploy, so they cannot be compared")]
+    if runs == expected.set_id:
+        return [ok("files", f"set {runs}, byte for byte what {expected.source} gives here")]
+    detail = f"set {runs} on the board, {expected.set_id} from {expected.source} here"
+    return [wrong("files", detail, "./run deploy; program, settings or a model differ")]
 
 
 def _mode(hello: Frame, frames: Sequence[Frame]) -> list[Finding]:

@@ -28,7 +28,8 @@ STOPPED = "fanwise: stopped"
 class Expected:
     """What the board should be. models: {role: "id@version"}; `source` says where that stands.
 
-    strict: from the board's own agent file, so that a difference is wrong.
+    strict: from the board's own agent file, so that a difference is wrong. set_id: of the files
+    that would be deployed, a hash of them all.
     """
 
     models: Mapping[str, str] = field(default_factory=dict)
@@ -38,6 +39,7 @@ class Expected:
     board: str = ""
     device: str = ""
     limit_mc: int | None = None
+    set_id: str = ""
 
 
 @dataclass(frozen=True)

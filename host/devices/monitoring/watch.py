@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from host.bridge.validate import DURABLE
 from host.devices.console import Console
 from host.devices.errors import DeviceError
 from host.devices.monitoring import words
@@ -23,6 +24,7 @@ from host.devices.monitoring.stream import Frame, Selection, Stream, Text
 # An explained record follows the answer to `explain`, if nothing older waits to be acknowledged.
 RECORD_S = 6.0
 GREY, GREEN, RED = 90, 32, 31
+REMEMBERED = 256
 
 
 @dataclass
@@ -58,6 +60,7 @@ class Watch:
         self._screen: Screen | None = None
         self._session: Session | None = None
         self._ended = asyncio.Event()
+        self._shown: dict[tuple[str, str], None] = {}  # durable frames, by boot and number
         self._record: tuple[dict[str, Any], asyncio.Future[dict[str, Any]]] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -127,7 +130,7 @@ class Watch:
                     self._console.event("text", text=text, at=round(at_s, 3))
             elif isinstance(item, Text):
                 lines.append(words.text_line(item.line, at_s))
-            elif not mine:
+            elif not mine and not self._repeated(item.frame):
                 lines.append(words.frame_line(item.frame, at_s, self._coloured))
         if self._screen:
             self._screen.show(lines)
@@ -152,6 +155,17 @@ class Watch:
         if frame["t"] == "rsp" and self._session:
             return self._session.answered(frame)
         return False
+
+    def _repeated(self, frame: dict[str, Any]) -> bool:
+        """A durable frame comes again until it is acknowledged; people need to read it once."""
+        if frame["t"] not in DURABLE:
+            return False
+        key = str(frame.get("boot")), str(frame.get("seq"))
+        known = key in self._shown
+        self._shown[key] = None
+        if len(self._shown) > REMEMBERED:
+            del self._shown[next(iter(self._shown))]
+        return known
 
     # -- what is typed -------------------------------------------------------------------------
 

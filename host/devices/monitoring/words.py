@@ -68,7 +68,7 @@ def frame_line(frame: dict[str, Any], at_s: float, coloured: bool) -> str:
     kind = printable(str(frame.get("t")))[:8]
     where = printable(f"{frame.get('boot')}/{frame.get('seq')}")
     name = paint(f"{kind:<6}", COLOURS.get(kind, OTHER_COLOUR), coloured)
-    return f"{stamp(at_s)}  {name} {where:<8} {printable(summary(frame))}"
+    return f"{stamp(at_s)}  {name} {where:<14} {printable(summary(frame))}"
 
 
 def text_line(line: bytes, at_s: float) -> str:
