@@ -74,6 +74,8 @@ def resolve(
     if name is None:
         raise ImageError(f"a {board.name} board is not flashed, so there is no image for it")
     entries = image_lock.read(lock)
+    if image is not None and version is not None:
+        raise ImageError("a file has its own version: give --image or --version, not both")
     if image is not None:
         return _local(board, image, entries)
     date, number = _parsed(version)

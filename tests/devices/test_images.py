@@ -381,6 +381,8 @@ def test_a_file_of_ones_own(world, tmp_path):
     assert (found.path, found.version) == (own, "1.25.0")
     assert world.server.asked == []
     assert not world.lock.exists()
+    with pytest.raises(ImageError, match="give --image or --version, not both"):
+        world.resolve(image=own, version="1.25.0")
     with pytest.raises(ImageError, match=r"nothing.bin cannot be read"):
         world.resolve(image=tmp_path / "nothing.bin")
     own.write_bytes(bytes(images.MAX_IMAGE + 1))
