@@ -113,6 +113,12 @@ ESP32 = load_board("esp32")
             [],
             ["anomaly is left out: it needs the sensor ambient and fan and power"],
         ),
+        (
+            {},
+            [COOLING, COOLING],
+            [COOLING],
+            ["cooling is left out: there is a model for the role cooling already"],
+        ),
         ({}, [Path("nowhere")], [], ["nowhere is left out: it cannot be read"]),
     ],
 )
