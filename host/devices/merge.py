@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 
 from host.devices.errors import BuildError
+from host.devices.shrinking import run_names
 from host.devices.shrinking.merging import Merger
 from host.devices.shrinking.program import Program, Symbol, module_name
 
@@ -45,8 +46,13 @@ GROUPS: Groups = {
         "agent/cognition/engine/planner.py",
         "agent/cognition/engine/schema.py",
     ),
-    # Always together.
+    # Whoever needs the second needs the first, or little is lost.
+    "agent/cognition/engine/kernels/choice.py": ("agent/cognition/engine/kernels/check.py",),
+    "agent/cognition/engine/ops/activations.py": ("agent/cognition/engine/ops/lookup.py",),
+    "agent/cognition/engine/ops/conv.py": ("agent/cognition/engine/ops/windows.py",),
+    "agent/cognition/engine/ops/fully_connected.py": ("agent/cognition/engine/ops/scaling.py",),
     "agent/cognition/engine/ops/lstm.py": ("agent/cognition/engine/ops/int16.py",),
+    "agent/cognition/engine/ops/walk.py": ("agent/cognition/engine/ops/small_ints.py",),
     # The loop and all it uses.
     "agent/app.py": (
         "agent/action/*.py",
@@ -75,12 +81,33 @@ def merge(
             members[module_name(path)] = [module_name(p) for p in found]
             target_of |= {module_name(p): module_name(path) for p in found}
     kept = _asked_for(outside or {}, target_of)
-    bodies = Merger(program, target_of, kept).merged(members)
+    running = {target: _taken_out(program, names) for target, names in members.items()}
+    merger = Merger(program, target_of, kept)
+    bodies = merger.merged(members)
+    for target, symbols in running.items():
+        if symbols:
+            names = {merger.new.get(merger.root(symbol), symbol[1]) for symbol in symbols}
+            bodies[target].append(run_names.assignment(names))
     paths = {module_name(path): path for path in [*groups, *sources]}
     return {
         paths[name]: ast.unparse(ast.fix_missing_locations(ast.Module(body, []))) + "\n"
         for name, body in sorted(bodies.items())
     }
+
+
+def _taken_out(program: Program, names: Sequence[str]) -> set[Symbol]:
+    """What the members' RUN tuples name, which are taken out of them. Raises BuildError."""
+    symbols: set[Symbol] = set()
+    modules = [program.modules[name] for name in names]
+    found = [run_names.find(module) for module in modules]
+    for module, assignment in zip(modules, found, strict=True):
+        if assignment is not None:
+            symbols |= {(module.name, name) for name in run_names.names(assignment)}
+            module.tree.body.remove(assignment)
+            module.analyse()
+        elif any(found):
+            raise BuildError(f"{module.path} has no RUN, others it is merged with have")
+    return symbols
 
 
 def fits(path: str, patterns: Sequence[str]) -> bool:

@@ -25,6 +25,7 @@ from host.devices.shrinking.constants import inline
 from host.devices.shrinking.external import EXTERNAL
 from host.devices.shrinking.names import Renaming
 from host.devices.shrinking.program import Module, Program, is_native
+from host.devices.shrinking.run_names import RunNames
 from host.devices.shrinking.texts import pack
 
 # The engine's exceptions, and what raises them with a text: most texts on a board are theirs.
@@ -45,11 +46,13 @@ def shrink(
     """
     program = Program(sources)
     pack(program, *PACKED)
-    fixed = _fixed(program, (outside or {}).values()) | set(kept)
+    fixed = _fixed(program, (outside or {}).values(), RunNames(program).strings) | set(kept)
     inline(program, fixed)
     for module in program.modules.values():
         module.analyse()
+    running = RunNames(program)
     Renaming(program, fixed).apply()
+    running.follow()
     for module in program.modules.values():
         _import_from_nearby(program, module)
     return program.sources()
@@ -69,8 +72,8 @@ def _import_from_nearby(program: Program, module: Module) -> None:
                 node.module = ".".join(wanted[common:]) or None
 
 
-def _fixed(program: Program, outside: Collection[str]) -> set[str]:
-    """Names that somebody may ask for by name."""
+def _fixed(program: Program, outside: Collection[str], renamed: Collection[ast.AST]) -> set[str]:
+    """Names that somebody may ask for by name. renamed: strings that follow when names change."""
     found = set(EXTERNAL)
     for text in outside:
         found.update(WORD.findall(text))
@@ -87,7 +90,7 @@ def _fixed(program: Program, outside: Collection[str]) -> set[str]:
         }
         for node in ast.walk(module.tree):
             match node:
-                case ast.Constant(value=str(text)):
+                case ast.Constant(value=str(text)) if node not in renamed:
                     if NAMES.fullmatch(text):
                         found.update(WORD.findall(text))
                     if WORD.fullmatch(text) and text.endswith("_"):

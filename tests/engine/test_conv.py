@@ -7,7 +7,7 @@ import pytest
 
 from agent.cognition.engine import Model, UnsupportedError
 from host import reference
-from tests.engine import convolution_cases, operator_cases, test_pooling
+from tests.engine import convolution_cases, operator_cases
 from tests.engine.test_multipliers import telling_biases
 from tests.engine.tflite_builder import Builder
 
@@ -188,45 +188,3 @@ def test_multipliers_are_computed_in_double(name, per_channel):
         assert list(model.outputs[0]) == reference.run_reference(data, [[0]])[0].ravel().tolist()
         told += n
     assert told > 20
-
-
-FORGOTTEN = """
-import gc, os, sys
-from agent.cognition.engine import Model, forget_loader
-from agent.cognition.engine.views import as_bytes
-folder = sys.argv[1]
-names = sorted(e[:-7] for e in os.listdir(folder) if e.endswith(".tflite"))
-models = [Model(folder + "/" + name + ".tflite") for name in names]
-views = [
-    ([as_bytes(v) for v in m.inputs], [as_bytes(v) for v in m.outputs]) for m in models
-]
-forget_loader()
-gc.collect()
-for name, model, (inputs, outputs) in zip(names, models, views):
-    with open(folder + "/" + name + ".in", "rb") as file:
-        for view in inputs:
-            file.readinto(view)
-    model.invoke()
-    print(name, 0, " ".join(bytes(output).hex() for output in outputs))
-"""
-
-
-@needs_tflm
-@pytest.mark.vm
-def test_what_runs_after_loading_is_kept(tmp_path, run_on_vm):
-    """forget_loader() empties modules of all they do not name as needed to run."""
-    models = operator_cases.files(CASES | test_pooling.CASES, 10) | {
-        "wide": one(bias=BIG, value=127, out_scale=1.0e6)
-    }
-    expected = operator_cases.wanted(models, 1)
-    for name, data in models.items():
-        (tmp_path / f"{name}.tflite").write_bytes(data)
-        (row,) = operator_cases.rows(Model(data), name, 1)
-        (tmp_path / f"{name}.in").write_bytes(b"".join(value.tobytes() for value in row))
-    script = tmp_path / "forgotten.py"
-    script.write_text(FORGOTTEN)
-    got = {}
-    for line in run_on_vm(script, tmp_path):
-        name, number, *outputs = line.split(" ")
-        got[name, int(number)] = [bytes.fromhex(output) for output in outputs]
-    assert operator_cases.differing(got, expected) == []

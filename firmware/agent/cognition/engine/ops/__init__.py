@@ -48,7 +48,7 @@ _TABLE = """
 67 TRANSPOSE_CONV 1 5 transpose_conv
 70 EXPAND_DIMS 1 1 reshape
 74 SUM 1 2 reduce
-77 SHAPE 1 1 shape
+77 SHAPE 1 1 reshape
 83 PACK 1 2 copies
 88 UNPACK 1 2 copies
 97 RESIZE_NEAREST_NEIGHBOR 1 3 resize

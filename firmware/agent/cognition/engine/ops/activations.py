@@ -10,6 +10,9 @@ from ..fixed_point import multiply, quantize_multiplier, rounding_divide
 from ..float32 import DOUBLE_BITS, from_bits, product, quotient, ratio
 from .lookup import Lookup, clamp
 
+# What loaded models go on using of this module: see forget_loader().
+RUN = ()
+
 _ALPHA = 0  # of LeakyReluOptions
 
 

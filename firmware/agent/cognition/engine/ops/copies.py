@@ -11,6 +11,9 @@ from .. import schema
 from ..views import as_bytes
 from .walk import Walk, axis_of, known, product, strides, target, values
 
+# What loaded models go on using of this module: see forget_loader().
+RUN = ("run", "copy", "fill")
+
 # table StridedSliceOptions
 _BEGIN_MASK = 0
 _END_MASK = 1
@@ -162,11 +165,11 @@ def _along_axis(context, op):
     name = op.name
     options = op.options
     parts = op.inputs
-    whole = op.outputs[0] if op.outputs else None
     joins = name in ("CONCATENATION", "PACK")
     packs = name in ("PACK", "UNPACK")
     if joins:
         op.exactly(len(parts))
+        whole = op.outputs[0]
     else:
         parts = op.outputs
         op.exactly(1 if packs else 2, len(parts))

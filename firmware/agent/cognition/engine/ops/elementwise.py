@@ -17,6 +17,9 @@ from . import activation_range
 from .small_ints import high_mul, rounding_divide
 from .walk import Walk, strides, target, values
 
+# What loaded models go on using of this module: see forget_loader().
+RUN = ("run", "high_mul", "rounding_divide")
+
 _FUSED_ACTIVATION = 0  # of AddOptions, SubOptions and MulOptions
 
 # A left shift beyond this changes nothing: a product of 1 already lies outside the int8 range.

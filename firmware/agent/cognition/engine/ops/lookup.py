@@ -2,6 +2,9 @@
 
 from array import array
 
+# What loaded models go on using of this module: see forget_loader().
+RUN = ("run",)
+
 
 class Lookup:
     """Computes y[i] = function(x[i]). Negative values index the table from its end."""

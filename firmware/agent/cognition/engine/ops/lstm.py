@@ -21,6 +21,12 @@ from .int16 import logistic, tanh
 from .scaling import ACC_LIMIT, biases, four_rows
 from .small_ints import high_mul, rescaled16, rounding_divide
 
+# What loaded models go on using of this module: see forget_loader().
+RUN = (
+    "run", "_step", "_run_gate", "_update_hidden", "activate", "update_cell", "matvec", "logistic",
+    "tanh", "rescaled16", "rounding_divide", "high_mul",
+)  # fmt: skip
+
 # table UnidirectionalSequenceLSTMOptions
 _ACTIVATION = 0
 _CELL_CLIP = 1

@@ -9,6 +9,9 @@ from ..float32 import DOUBLE_BITS, ratio
 from .small_ints import rescaled16
 from .walk import Walk, axis_of, known, product, strides
 
+# What loaded models go on using of this module: see forget_loader().
+RUN = ("run", "_put", "rescaled16", "total", "_SATURATED")
+
 # Sums are small ints, and exact in fully_connected's rescaling, up to this many items each.
 _MOST_ITEMS = 1 << 20
 

@@ -11,6 +11,9 @@ from ..float32 import FLOAT_BITS, product, ratio, rounded
 from .copies import copy
 from .walk import known
 
+# What loaded models go on using of this module: see forget_loader().
+RUN = ("run", "copy")
+
 # table ResizeNearestNeighborOptions
 _ALIGN_CORNERS = 0
 _HALF_PIXEL_CENTERS = 1

@@ -3,6 +3,9 @@
 docs/engine.md has the derivation.
 """
 
+# What loaded models go on using of this module: see forget_loader().
+RUN = ("high_mul", "rounding_divide", "rescaled16")
+
 
 def high_mul(value: int, high: int, low: int) -> int:
     """SaturatingRoundingDoublingHighMul(value, high * 2**16 + low) for |value| < 2**30."""

@@ -12,6 +12,9 @@ from array import array
 from .. import schema
 from ..float32 import DOUBLE_BITS, from_bits, product
 
+# What loaded models go on using of this module: see forget_loader().
+RUN = ("run", "_row", "_reciprocal", "_high_mul", "_add")
+
 # The sum of exponentials, each up to 2**19, has to stay a small int.
 _MAX_CLASSES = 2047
 _MAX_MULTIPLIER = 0x7FFFFFFF

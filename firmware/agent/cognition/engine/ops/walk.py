@@ -9,6 +9,9 @@ from array import array
 from .. import schema
 from ..views import as_int8
 
+# What loaded models go on using of this module: see forget_loader().
+RUN = ("next",)
+
 # Integers of the board are small below this.
 SMALL = 1 << 30
 
