@@ -25,6 +25,7 @@ SLOW_FILES = {
     "devices/test_images.py",
     "devices/test_new_agent.py",
     "engine/test_arena.py",
+    "engine/test_as_on_a_board.py",
     "engine/test_benchmarks.py",
     "engine/test_conv.py",
     "engine/test_elementwise.py",
