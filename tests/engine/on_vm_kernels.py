@@ -54,32 +54,33 @@ def convolution(i):
     terms = kernel[0] * kernel[1] * depth
     weights = terms * units * groups
     file = check._File(weights + random.randrange(8), i + 1, 255)
-    made = object.__new__(conv.Convolution)
-    made.bias = array("i", [random.getrandbits(12) - 2048 for _ in range(units * groups)])
+    bias = array("i", [random.getrandbits(12) - 2048 for _ in range(units * groups)])
     scales = units * groups if random.choice((False, True)) else 1
     multipliers = [((1 << 30) + random.getrandbits(29), -8 - c % 2) for c in range(scales)]
-    zero_in = random.getrandbits(8) - 128
-    made.scaling = Scaling(multipliers, made.bias, units * groups, terms, 255)
-    made.geometry = [
-        array(
-            "i",
-            [1, size[0], size[1], channels, out[0], out[1], units * groups]
-            + list(kernel + stride + dilation + pad)
-            + [zero_in, random.getrandbits(6) - 32, -120, 119]
-            + [depth, g * depth, units, g * units],
-        )
-        for g in range(groups)
-    ]
-    count = size[0] * size[1] * channels
-    made.x = memoryview(array("b", [random.getrandbits(8) - 128 for _ in range(count)]))
-    made.y = memoryview(array("b", bytes(out[0] * out[1] * units * groups)))
-    made.weights = four_rows(file.data, len(file.data) - weights, weights, terms)
-    made.units = units
-    made._context = Context(file)
-    made._context.want_window(made, terms)
-    made._context.want_scratch(units)
-    made._context.finish()
+    geometry = (1, size[0], size[1], channels, out[0], out[1], units * groups)
+    geometry += kernel + stride + dilation + pad + outer()
+    context = Context(file)
+    made = conv.Convolution(
+        context,
+        memoryview(noise(size[0] * size[1] * channels)),
+        memoryview(array("b", bytes(out[0] * out[1] * units * groups))),
+        four_rows(file.data, len(file.data) - weights, weights, terms),
+        bias,
+        Scaling(multipliers, bias, units * groups, terms, 255),
+        geometry,
+        groups,
+    )
+    context.finish()
     return made, file
+
+
+def noise(count):
+    return array("b", [random.getrandbits(8) - 128 for _ in range(count)])
+
+
+def outer():
+    """Zero points of input and output, lowest and highest output."""
+    return random.getrandbits(8) - 128, random.getrandbits(6) - 32, -120, 119
 
 
 def depthwise(i):
@@ -93,7 +94,7 @@ def depthwise(i):
     reach = [(kernel[d] - 1) * dilation[d] + 1 for d in (0, 1)]
     stride = random.choice((1, 1, 2, 3)), random.choice((1, 1, 2, 3))
     out = 90 if bands else random.choice((1, 2, 3, 5)), random.choice((1, 2, 3, 6))
-    pad = [random.randrange((reach[d] + 1) // 2) for d in (0, 1)]
+    pad = tuple([random.randrange((reach[d] + 1) // 2) for d in (0, 1)])
     # As SAME and VALID have it: the image ends within the last window.
     size = [
         max(1, (out[d] - 1) * stride[d] + reach[d] - 2 * pad[d] + random.randrange(stride[d]))
@@ -101,38 +102,30 @@ def depthwise(i):
     ]
     taps = kernel[0] * kernel[1]
     file = check._File(taps * channels, i + 1, 255)
-    made = object.__new__(depthwise_module.Depthwise)
     given = array("i", [random.getrandbits(12) - 2048 for _ in range(channels)])
     scales = channels if random.choice((False, True)) else 1
     multipliers = [((1 << 30) + random.getrandbits(29), -6 - c % 3) for c in range(scales)]
-    zero_in = random.getrandbits(8) - 128
-    made.scaling = Scaling(multipliers, given, channels, taps, 511)
-    made.geometry = array(
-        "i",
-        [1, size[0], size[1], depth, out[0], out[1], channels]
-        + list(kernel + stride + dilation)
-        + pad
-        + [zero_in, random.getrandbits(6) - 32, -120, 119, times],
+    geometry = (1, size[0], size[1], depth, out[0], out[1], channels)
+    geometry += kernel + stride + dilation + pad + outer() + (times,)
+    context = Context(file)
+    made = depthwise_module.Depthwise(
+        context,
+        memoryview(noise(size[0] * size[1] * depth)),
+        memoryview(array("b", bytes(out[0] * out[1] * channels))),
+        four_rows(file.data, 0, taps * channels, 1),
+        given,
+        Scaling(multipliers, given, channels, taps, 511),
+        geometry,
     )
-    count = size[0] * size[1] * depth
-    x = memoryview(array("b", [random.getrandbits(8) - 128 for _ in range(count)]))
-    made.x = [x[min(k, count - 1) :] for k in range(4)]
-    made.y = memoryview(array("b", bytes(out[0] * out[1] * channels)))
-    made.weights = four_rows(file.data, 0, taps * channels, 1)
-    made.bias = made._folded(given, channels, taps, zero_in)
-    made.taps = array("i", bytes(8 * taps))
-    made.channels = channels
-    made._context = Context(file)
-    made._context.want_scratch(channels)
-    made._context.finish()
+    context.finish()
     return made, file
 
 
 def lookup(i):
     made = object.__new__(Lookup)
-    made._x = memoryview(array("b", [random.getrandbits(8) - 128 for _ in range(i + 1)]))
+    made._x = memoryview(noise(i + 1))
     made._y = memoryview(array("b", bytes(i + 1)))
-    made._table = array("b", [random.getrandbits(8) - 128 for _ in range(256)])
+    made._table = noise(256)
     return made, check._File(8, 1, 255)
 
 

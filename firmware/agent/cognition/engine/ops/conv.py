@@ -8,135 +8,111 @@ weights, which stay in the file.
 
 from array import array
 
-from . import activation_range
 from .scaling import Scaling, biases, four_rows, reach_of, requantize
-from .windows import prepared, span
+from .windows import layer
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run", "convolve", "_portable", "dot_rows", "requantize")
+RUN = ("run", "_group", "dot_rows", "requantize")
 
 # table Conv2DOptions
-_PADDING = 0
-_STRIDE_W = 1
-_STRIDE_H = 2
 _ACTIVATION = 3
-_DILATION_W = 4
-_DILATION_H = 5
 
 
 def prepare(context, op):
     op.shaped(2, 3)
-    if not op.options:
-        op.refuse("has no options")
-    return Convolution(context, op)
+    x, weights, y = op.inputs[0], op.inputs[1], op.outputs[0]
+    bias = op.inputs[2] if len(op.inputs) > 2 else None
+    multipliers, geometry = layer(op, x, weights, bias, y, 0, _ACTIVATION)
+    in_channels, channels = x.shape[3], y.shape[3]
+    depth = weights.shape[3]
+    groups = in_channels // depth
+    if groups * depth != in_channels or channels % groups:
+        op.refuse("%s by %s gives no %s" % (x.shape, weights.shape, y.shape))
+    terms = weights.size // channels
+    values = biases(context, bias, channels)
+    return Convolution(
+        context,
+        x.data,
+        y.data,
+        four_rows(context.data, weights.offset, weights.size, terms),
+        values,
+        Scaling(multipliers, values, channels, terms, reach_of(x)),
+        geometry,
+        groups,
+    )
 
 
 class Convolution:
-    def __init__(self, context, op):
-        x, weights, y = op.inputs[0], op.inputs[1], op.outputs[0]
-        bias = op.inputs[2] if len(op.inputs) > 2 else None
-        multipliers = prepared(op, x, weights, bias, y, 0)
-        options = op.options
-        _, in_h, in_w, in_channels = x.shape
-        batches, out_h, out_w, channels = y.shape
-        _, kernel_h, kernel_w, depth = weights.shape
-        stride_h, stride_w = options.i32(_STRIDE_H), options.i32(_STRIDE_W)
-        dilation_h, dilation_w = options.i32(_DILATION_H, 1), options.i32(_DILATION_W, 1)
-        padding = options.i8(_PADDING)
-        rows, top = span(op, padding, in_h, kernel_h, stride_h, dilation_h)
-        columns, left = span(op, padding, in_w, kernel_w, stride_w, dilation_w)
-        groups = in_channels // depth
-        if (rows, columns) != (out_h, out_w) or groups * depth != in_channels or channels % groups:
-            op.refuse("%s by %s gives no %s" % (x.shape, weights.shape, y.shape))
-        lowest, highest = activation_range(op, y, options.i8(_ACTIVATION))
-        terms = kernel_h * kernel_w * depth
-        units = channels // groups
+    """One layer, in groups of channels: int8 images x to y.
+
+    weights: four int8 views of (channels, kernel_h, kernel_w, depth), one row after the other; the
+    first is all of them. bias: int32 per channel. geometry: see windows.layer; then, per group,
+    depth, its first input channel, how many output channels, its first.
+    """
+
+    def __init__(self, context, x, y, weights, bias, scaling, geometry, groups):
+        self.x = x
+        self.y = y
+        self.weights = weights
+        self.bias = bias
+        self.scaling = scaling
+        depth, units = geometry[3] // groups, geometry[6] // groups
         self.geometry = [
-            array(
-                "i",
-                [batches, in_h, in_w, in_channels, out_h, out_w, channels, kernel_h, kernel_w]
-                + [stride_h, stride_w, dilation_h, dilation_w, top, left]
-                + [x.zero_point(), y.zero_point(), lowest, highest]
-                + [depth, group * depth, units, group * units],
-            )
+            array("i", geometry + (depth, group * depth, units, group * units))
             for group in range(groups)
         ]
-        self.x, self.y = x.data, y.data
-        self.weights = four_rows(context.data, weights.offset, weights.size, terms)
-        self.bias = biases(context, bias, channels)
-        self.scaling = Scaling(multipliers, self.bias, channels, terms, reach_of(x))
-        self.units = units
-        self._context = context
         self.window = None
-        context.want_window(self, terms)
+        self._context = context
+        context.want_window(self, geometry[7] * geometry[8] * depth)
         context.want_scratch(units)
 
     def run(self):
-        scaling = self.scaling
-        kernel = _portable if scaling.wide else convolve
         for geometry in self.geometry:
-            kernel(
-                geometry,
-                self.x,
-                self.y,
-                self.weights,
-                self.bias,
-                scaling.high,
-                scaling.low,
-                scaling.shift,
-                self.window,
-                [0] * self.units if scaling.wide else self._context.scratch,
-            )
+            self._group(geometry)
 
-
-def convolve(geometry, x, y, weights, bias, high, low, shift, window, acc):
-    """A whole convolution, or one group of it: the seam for a native kernel.
-
-    geometry: int32s, named below in order; pad_h, pad_w count from before the image; `depth`
-    channels from `start` on of each input pixel, `units` of each output pixel from `first` on.
-    x, y: int8 images. weights: four int8 views of the weights (channels, kernel_h, kernel_w,
-    depth), one row after the other; the first is all of them. bias: int32 per channel.
-    high, low, shift: see windows.requantize. window: int16, kernel_h * kernel_w * depth.
-    acc: int32, `units`.
-    """
-    (
-        batches, in_h, in_w, in_channels, out_h, out_w, channels, kernel_h, kernel_w,
-        stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w,
-        zero_in, zero_out, lowest, highest, depth, start, units, first,
-    ) = geometry  # fmt: skip
-    o = first
-    k = kernel_h * kernel_w * depth * first
-    image = start
-    for _ in range(batches):
-        top = -pad_h
-        for _ in range(out_h):
-            left = -pad_w
-            for _ in range(out_w):
-                p = 0
-                row = top
-                for _ in range(kernel_h):
-                    column = left
-                    for _ in range(kernel_w):
-                        if 0 <= row < in_h and 0 <= column < in_w:
-                            pixel = image + (row * in_w + column) * in_channels
-                            for i in range(pixel, pixel + depth):
-                                window[p] = x[i] - zero_in
-                                p += 1
-                        else:
-                            for _ in range(depth):
-                                window[p] = 0
-                                p += 1
-                        column += dilation_w
-                    row += dilation_h
-                dot_rows(acc, bias, weights, window, k, first, units)
-                requantize(acc, y, o, units, first, high, low, shift, zero_out, lowest, highest)
-                o += channels
-                left += stride_w
-            top += stride_h
-        image += in_h * in_w * in_channels
-
-
-_portable = convolve
+    def _group(self, geometry):
+        (
+            batches, in_h, in_w, in_channels, out_h, out_w, channels, kernel_h, kernel_w,
+            stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w,
+            zero_in, zero_out, lowest, highest, depth, start, units, first,
+        ) = geometry  # fmt: skip
+        scaling = self.scaling
+        acc = [0] * units if scaling.wide else self._context.scratch
+        x = self.x
+        window = self.window
+        o = first
+        k = kernel_h * kernel_w * depth * first
+        image = start
+        for _ in range(batches):
+            top = -pad_h
+            for _ in range(out_h):
+                left = -pad_w
+                for _ in range(out_w):
+                    p = 0
+                    row = top
+                    for _ in range(kernel_h):
+                        column = left
+                        for _ in range(kernel_w):
+                            if 0 <= row < in_h and 0 <= column < in_w:
+                                pixel = image + (row * in_w + column) * in_channels
+                                for i in range(pixel, pixel + depth):
+                                    window[p] = x[i] - zero_in
+                                    p += 1
+                            else:
+                                for _ in range(depth):
+                                    window[p] = 0
+                                    p += 1
+                            column += dilation_w
+                        row += dilation_h
+                    dot_rows(acc, self.bias, self.weights, window, k, first, units)
+                    requantize(
+                        acc, self.y, o, units, first, scaling.high, scaling.low, scaling.shift,
+                        zero_out, lowest, highest,
+                    )  # fmt: skip
+                    o += channels
+                    left += stride_w
+                top += stride_h
+            image += in_h * in_w * in_channels
 
 
 def dot_rows(acc, bias, weights, x, k, first, units):

@@ -8,9 +8,8 @@ gives the same sums in another order and needs no memory for them.
 from array import array
 
 from .. import schema
-from . import activation_range
 from .scaling import Scaling, biases, four_rows, reach_of, requantize
-from .windows import prepared, span
+from .windows import layer
 
 # What loaded models go on using of this module: see forget_loader().
 RUN = ("run", "gather_rows", "requantize")
@@ -22,9 +21,6 @@ _IMAGE = 2
 _BIAS = 3
 
 # table TransposeConvOptions
-_PADDING = 0
-_STRIDE_W = 1
-_STRIDE_H = 2
 _ACTIVATION = 3
 
 
@@ -33,8 +29,6 @@ def prepare(context, op):
         op.refuse("has %d inputs and %d outputs" % (len(op.inputs), len(op.outputs)))
     if op.inputs[_SHAPE].type != schema.INT32:
         op.refuse("its output shape is %s; int32 is supported" % op.inputs[_SHAPE].type_name)
-    if not op.options:
-        op.refuse("has no options")
     return TransposedConvolution(context, op)
 
 
@@ -42,24 +36,12 @@ class TransposedConvolution:
     def __init__(self, context, op):
         weights, x, y = op.inputs[_WEIGHTS], op.inputs[_IMAGE], op.outputs[0]
         bias = op.inputs[_BIAS] if len(op.inputs) > _BIAS else None
-        multipliers = prepared(op, x, weights, bias, y, 0)
-        options = op.options
-        _, in_h, in_w, depth = x.shape
-        batches, out_h, out_w, channels = y.shape
-        _, kernel_h, kernel_w, weights_depth = weights.shape
-        stride_h, stride_w = options.i32(_STRIDE_H), options.i32(_STRIDE_W)
-        padding = options.i8(_PADDING)
-        # The other way round: the output is the image of a convolution that gives the input.
-        rows, top = span(op, padding, out_h, kernel_h, stride_h, 1)
-        columns, left = span(op, padding, out_w, kernel_w, stride_w, 1)
-        if (rows, columns, depth) != (in_h, in_w, weights_depth):
+        multipliers, geometry = layer(op, x, weights, bias, y, 0, _ACTIVATION, 1)
+        self.geometry = array("i", geometry)
+        channels, kernel_h, kernel_w = geometry[6:9]
+        depth = x.shape[3]
+        if depth != weights.shape[3]:
             op.refuse("%s by %s gives no %s" % (x.shape, weights.shape, y.shape))
-        self.geometry = array(
-            "i",
-            (batches, in_h, in_w, depth, out_h, out_w, channels, kernel_h, kernel_w, stride_h)
-            + (stride_w, top, left, x.zero_point(), y.zero_point())
-            + activation_range(op, y, options.i8(_ACTIVATION)),
-        )
         terms = kernel_h * kernel_w * depth
         self.x, self.y = x.data, y.data
         self.weights = four_rows(context.data, weights.offset, weights.size, terms)
@@ -72,7 +54,7 @@ class TransposedConvolution:
     def run(self):
         (
             batches, in_h, in_w, depth, out_h, out_w, channels, kernel_h, kernel_w,
-            stride_h, stride_w, pad_h, pad_w, zero_in, zero_out, lowest, highest,
+            stride_h, stride_w, _, _, pad_h, pad_w, zero_in, zero_out, lowest, highest,
         ) = self.geometry  # fmt: skip
         scaling = self.scaling
         acc = [0] * channels if scaling.wide else self._context.scratch

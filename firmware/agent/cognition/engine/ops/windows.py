@@ -7,6 +7,7 @@ tensorflow/lite/kernels/kernel_util.cc. An image is a tensor of (batch, height, 
 
 from .. import schema
 from ..float32 import DOUBLE_BITS, product, ratio
+from . import activation_range
 
 # What loaded models go on using of this module: see forget_loader().
 RUN = ()
@@ -40,11 +41,44 @@ def images(op, *tensors):
             op.refuse("shapes %s; images are supported" % ([t.shape for t in tensors],))
 
 
-def prepared(op, x, weights, bias, y, dimension):
-    """(multipliers, one or one per channel; biases) of a convolution.
+def layer(op, x, weights, bias, y, dimension, activation, transposed=0):
+    """(multipliers, geometry) of a convolution; multipliers are one or one per channel.
 
-    dimension: the weights' dimension of output channels.
+    dimension: the weights' dimension of output channels. activation: its field in the options,
+    after padding, stride_w and stride_h; dilations follow. transposed: the window slides over y and
+    gives x.
     """
+    options = op.options
+    if not options:
+        op.refuse("has no options")
+    multipliers = _multipliers(op, x, weights, bias, y, dimension)
+    places = []
+    strides = []
+    dilations = []
+    pads = []
+    over, gives = (y, x) if transposed else (x, y)
+    for i in (1, 2):
+        stride = options.i32(3 - i)
+        dilation = 1 if transposed else options.i32(activation + 3 - i, 1)
+        count, pad = span(op, options.i8(0), over.shape[i], weights.shape[i], stride, dilation)
+        places.append(count)
+        strides.append(stride)
+        dilations.append(dilation)
+        pads.append(pad)
+    if tuple(places) != tuple(gives.shape[1:3]):
+        op.refuse("%s by %s gives no %s" % (x.shape, weights.shape, y.shape))
+    return multipliers, (
+        tuple(x.shape)
+        + tuple(y.shape[1:])
+        + tuple(weights.shape[1:3])
+        + tuple(strides + dilations + pads)
+        + (x.zero_point(), y.zero_point())
+        + activation_range(op, y, options.i8(activation))
+    )
+
+
+def _multipliers(op, x, weights, bias, y, dimension):
+    """(multiplier, shift) for every weight scale, in double as in C."""
     if not x or not weights:
         op.refuse("image or weights are left out")
     for tensor in (x, weights, y):
@@ -70,11 +104,6 @@ def prepared(op, x, weights, bias, y, dimension):
     for channel in range(weights.scales):
         if weights.zero_point(channel):
             op.refuse("weights with a zero point; symmetric weights are supported")
-    return _multipliers(op, x, weights, y)
-
-
-def _multipliers(op, x, weights, y):
-    """(multiplier, shift) for every weight scale, in double as in C."""
     from ..fixed_point import quantize_multiplier
 
     source, target = x.scale(), y.scale()
