@@ -16,46 +16,26 @@ RUN = ()
 # Operators whose output is their input.
 _SHARING = (22, 43, 70)
 
-# Code, name, lowest and highest version, module. Versions are TFLite's own
+# Of each module: code, name, lowest and highest version of its operators. Versions are TFLite's own
 # (tensorflow/lite/tools/versioning/op_version.cc). One text, since tuples would take 3 KB of heap.
 _TABLE = """
-0 ADD 1 2 elementwise
-1 AVERAGE_POOL_2D 1 3 pooling
-2 CONCATENATION 1 2 copies
-3 CONV_2D 1 8 conv
-4 DEPTHWISE_CONV_2D 1 7 depthwise
-6 DEQUANTIZE 1 2 quantize
-9 FULLY_CONNECTED 4 6 fully_connected
-14 LOGISTIC 1 2 activations
-17 MAX_POOL_2D 1 3 pooling
-18 MUL 1 3 elementwise
-19 RELU 1 2 activations
-21 RELU6 1 2 activations
-22 RESHAPE 1 1 reshape
-25 SOFTMAX 1 2 softmax
-28 TANH 1 2 activations
-34 PAD 1 4 copies
-39 TRANSPOSE 1 4 copies
-40 MEAN 1 2 reduce
-41 SUB 1 3 elementwise
-43 SQUEEZE 1 1 reshape
-44 UNIDIRECTIONAL_SEQUENCE_LSTM 1 3 lstm
-45 STRIDED_SLICE 1 4 copies
-49 SPLIT 1 3 copies
-55 MAXIMUM 1 3 elementwise
-57 MINIMUM 1 3 elementwise
-60 PADV2 1 4 copies
-67 TRANSPOSE_CONV 1 5 transpose_conv
-70 EXPAND_DIMS 1 1 reshape
-74 SUM 1 2 reduce
-77 SHAPE 1 1 reshape
-83 PACK 1 2 copies
-88 UNPACK 1 2 copies
-97 RESIZE_NEAREST_NEIGHBOR 1 3 resize
-98 LEAKY_RELU 1 1 activations
-99 SQUARED_DIFFERENCE 1 2 elementwise
-114 QUANTIZE 1 2 quantize
-117 HARD_SWISH 1 1 activations
+elementwise 0:ADD:1:2 18:MUL:1:3 41:SUB:1:3 55:MAXIMUM:1:3
+elementwise 57:MINIMUM:1:3 99:SQUARED_DIFFERENCE:1:2
+pooling 1:AVERAGE_POOL_2D:1:3 17:MAX_POOL_2D:1:3
+copies 2:CONCATENATION:1:2 34:PAD:1:4 39:TRANSPOSE:1:4 45:STRIDED_SLICE:1:4 49:SPLIT:1:3
+copies 60:PADV2:1:4 83:PACK:1:2 88:UNPACK:1:2
+conv 3:CONV_2D:1:8
+depthwise 4:DEPTHWISE_CONV_2D:1:7
+quantize 6:DEQUANTIZE:1:2 114:QUANTIZE:1:2
+fully_connected 9:FULLY_CONNECTED:4:6
+activations 14:LOGISTIC:1:2 19:RELU:1:2 21:RELU6:1:2 28:TANH:1:2
+activations 98:LEAKY_RELU:1:1 117:HARD_SWISH:1:1
+reshape 22:RESHAPE:1:1 43:SQUEEZE:1:1 70:EXPAND_DIMS:1:1 77:SHAPE:1:1
+softmax 25:SOFTMAX:1:2
+reduce 40:MEAN:1:2 74:SUM:1:2
+lstm 44:UNIDIRECTIONAL_SEQUENCE_LSTM:1:3
+transpose_conv 67:TRANSPOSE_CONV:1:5
+resize 97:RESIZE_NEAREST_NEIGHBOR:1:3
 """
 
 # Entries looked up before.
@@ -64,22 +44,19 @@ _found: dict = {}
 
 def kernels() -> dict:
     """{code: (name, lowest version, highest version, module)} of all operators there are."""
-    return {int(line.split()[0]): _entry(line) for line in _TABLE.strip().split("\n")}
+    return {code: find(code) for code in range(256) if find(code)}
 
 
 def find(code: int) -> tuple:
     """An operator's entry in kernels(), or ()."""
     if code not in _found:
-        start = _TABLE.find("\n%d " % code) + 1
+        start = _TABLE.find(" %d:" % code) + 1
         if not start:
             return ()
-        _found[code] = _entry(_TABLE[start : _TABLE.find("\n", start)])
+        module = _TABLE[:start].split("\n")[-1].split(" ")[0]
+        _, name, lowest, highest = _TABLE[start : start + 40].split()[0].split(":")
+        _found[code] = name, int(lowest), int(highest), module
     return _found[code]
-
-
-def _entry(line):
-    _, name, lowest, highest, module = line.split()
-    return name, int(lowest), int(highest), module
 
 
 def name_of(code: int) -> str:
