@@ -11,6 +11,12 @@ EXPECTED_SKIPS = HERE / "expected_skips.txt"
 # Left out of `./run check`: gates over hundreds of random models, and what waits for real time,
 # brokers, browsers or a training.
 SLOW_FILES = {
+    "bridge/test_bridge_api.py",
+    "bridge/test_bridge_damaged_store.py",
+    "bridge/test_bridge_reload.py",
+    "bridge/test_bridge_mqtt_boards.py",
+    "bridge/test_bridge_alarm_gateways.py",
+    "bridge/test_bridge_metrics.py",
     "bridge/test_bridge_links.py",
     "bridge/test_bridge_mqtt.py",
     "bridge/test_bridge_store.py",

@@ -53,14 +53,19 @@ def contributions(phi: dict[str, Any]) -> list[tuple[str, float]]:
     return sorted(pairs, key=lambda pair: -abs(pair[1]))
 
 
+def in_people_units(phi: dict[str, Any]) -> tuple[str, float]:
+    """Unit to show contributions in, and the factor from the unit of `phi`."""
+    if phi["unit"] in ("mK", "m°C"):
+        return "K", 0.001
+    return phi["unit"], 1.0
+
+
 def explanation(record: Record) -> dict[str, Any] | None:
     """The retained `explanation` payload: the largest contributions in words, and all of `phi`."""
     phi = record.body.get("phi")
     if not phi:
         return None
-    thousandths = phi["unit"] in ("mK", "m°C")
-    unit = "K" if thousandths else phi["unit"]
-    scale = 0.001 if thousandths else 1.0
+    unit, scale = in_people_units(phi)
     top = [f"{name} {value * scale:+.2f} {unit}" for name, value in contributions(phi)[:TOP]]
     return {
         "boot": record.boot,

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import time
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import (
@@ -23,13 +26,16 @@ from starlette.staticfiles import StaticFiles
 from host.bridge.commands import COMMANDS, allowed
 from host.bridge.core import Core
 from host.bridge.errors import StoreBusy
-from host.gateways.web import events, views
+from host.bridge.validate import DEVICE
+from host.gateways.web import events, export, openapi, views
 from host.gateways.web.installer import Installer
 from host.gateways.web.security import COOKIE, MAX_BODY_BYTES, Guard, Sessions, problem
 from host.gateways.web.settings import WebConfig
 
 STATIC = Path(__file__).with_name("static")
 MAX_LIMIT = 500
+MAX_EXPORTED = 1_000_000
+MAX_HOURS = 24 * 366
 MAX_STREAMS = 64
 LOGIN_DELAY_S = 0.5
 INT64 = 2**63 - 1
@@ -100,14 +106,13 @@ class Pages:
         return await self._records(request, "alarm", "alarms")
 
     async def _records(self, request: Request, kind: str, name: str) -> Response:
-        query = request.query_params
-        limit, before = query.get("limit", "50"), query.get("before")
-        numbers = [limit] if before is None else [limit, before]
-        if not all(n.isdecimal() and int(n) <= INT64 for n in numbers):
-            return problem(HTTPStatus.BAD_REQUEST, "limit and before: whole numbers")
-        core, device = self._core, query.get("device")
-        count = max(1, min(int(limit), MAX_LIMIT))
-        last = int(before) if before else None
+        try:
+            count = number(request, "limit", 50, MAX_LIMIT)
+            last = number(request, "before", 0, INT64) or None
+            device = device_of(request)
+        except ValueError as error:
+            return problem(HTTPStatus.BAD_REQUEST, str(error))
+        core = self._core
         found = await core.writer.call(core.store.records, kind, device, count, last)
         return JSONResponse({name: [views.record(each) for each in found]})
 
@@ -119,6 +124,26 @@ class Pages:
         if found is None:
             return problem(HTTPStatus.NOT_FOUND, "no such record")
         return JSONResponse(views.record(found))
+
+    async def decisions_csv(self, request: Request) -> Response:
+        try:
+            count = number(request, "limit", 10_000, MAX_EXPORTED)
+            device = device_of(request)
+        except ValueError as error:
+            return problem(HTTPStatus.BAD_REQUEST, str(error))
+        return table("decisions", export.decisions(self._core, device, count))
+
+    async def telemetry_csv(self, request: Request) -> Response:
+        try:
+            hours = number(request, "hours", 24, MAX_HOURS)
+            count = number(request, "limit", 10_000, MAX_EXPORTED)
+            device = device_of(request)
+        except ValueError as error:
+            return problem(HTTPStatus.BAD_REQUEST, str(error))
+        if device is None:
+            return problem(HTTPStatus.BAD_REQUEST, "device: say which board's readings")
+        since = int(time.time()) - hours * 3600
+        return table("telemetry", export.telemetry(self._core, device, since, count))
 
     async def commands(self, request: Request) -> Response:
         core = self._core
@@ -137,6 +162,9 @@ class Pages:
         answer = await core.commands.request(device, name, args, self._sessions.who(request), txn)
         return JSONResponse(answer, HTTPStatus.OK if answer["ok"] else HTTPStatus.BAD_GATEWAY)
 
+    async def openapi(self, request: Request) -> Response:
+        return JSONResponse(openapi.description())
+
     async def health(self, request: Request) -> Response:
         return JSONResponse({"ok": True})
 
@@ -151,6 +179,34 @@ class Pages:
         trouble = self._core.writer.problem
         status = HTTPStatus.SERVICE_UNAVAILABLE if trouble else HTTPStatus.OK
         return JSONResponse({"ready": not trouble, "store": trouble or "ok"}, status)
+
+
+def number(request: Request, key: str, default: int, most: int) -> int:
+    """A number from 1 to `most` in the query. Raises ValueError with what to say."""
+    text = request.query_params.get(key)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and 1 <= int(text) <= most):
+        raise ValueError(f"{key}: expected a whole number from 1 to {most}")
+    return int(text)
+
+
+def device_of(request: Request) -> str | None:
+    """The board named in the query. Raises ValueError with what to say."""
+    device = request.query_params.get("device")
+    if device is not None and not DEVICE.fullmatch(device):
+        raise ValueError("device: expected 1 to 32 of a-z, 0-9, _ and -")
+    return device
+
+
+def table(name: str, rows: AsyncIterator[bytes]) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+    return StreamingResponse(rows, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem(HTTPStatus(error.status_code), error.detail, error.headers)
 
 
 async def _busy(request: Request, error: Exception) -> Response:
@@ -175,9 +231,16 @@ def make_app(core: Core, config: WebConfig, stopping: asyncio.Event) -> Starlett
         Route("/api/decisions", pages.decisions, methods=get),
         Route("/api/decisions/{device}/{boot:int}/{seq:int}", pages.decision, methods=get),
         Route("/api/alarms", pages.alarms, methods=get),
+        Route("/api/decisions.csv", pages.decisions_csv, methods=get),
+        Route("/api/telemetry.csv", pages.telemetry_csv, methods=get),
+        Route("/api/openapi.json", pages.openapi, methods=get),
         Route("/api/commands", pages.commands, methods=["GET", "POST"]),
         *Installer().routes,
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     guard = Middleware(Guard, sessions=sessions, config=config)
-    return Starlette(routes=routes, middleware=[guard], exception_handlers={StoreBusy: _busy})
+    return Starlette(
+        routes=routes,
+        middleware=[guard],
+        exception_handlers={StoreBusy: _busy, HTTPException: _http},
+    )

@@ -5,6 +5,7 @@ import ipaddress
 import secrets
 import socket
 from collections import OrderedDict
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -155,5 +156,7 @@ class Guard:
         return True
 
 
-def problem(status: HTTPStatus, detail: str) -> JSONResponse:
-    return JSONResponse({"error": detail}, status)
+def problem(
+    status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    return JSONResponse({"error": detail}, status, headers)
