@@ -72,7 +72,7 @@ class QemuBoard:
         if roms := os.environ.get("FANWISE_QEMU_ROMS"):
             words += ["-L", roms]
         words += ["-serial", "pty", "-nic", "none"]
-        words += ["-drive", f"file={self.flash},if=mtd,format=raw"]
+        words += ["-drive", f"file={self.flash},if=mtd,format=raw,cache=unsafe"]
         for name, value in (
             ("timer.esp32.timg,property=wdt_disable", "true"),
             ("esp32.gpio,property=strap_mode", hex(straps)),
