@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from host.devices import agent_file, deploy_set, images, ports, repl_wait
+from host.devices import agent_bundles, agent_file, deploy_set, images, ports, repl_wait
 from host.devices.boards import Board, list_boards, load_board
 from host.devices.console import Console, run_verb
 from host.devices.deploy import DeployResult, deploy
@@ -71,7 +71,7 @@ class Defaults:
 
     board: Board
     config: dict[str, Any]
-    bundles: tuple[Path, ...] = ()
+    bundles: tuple[Path, ...]
 
 
 def flash(options: Options, console: Console) -> Flashed:
@@ -121,8 +121,17 @@ def _deploy(
     if target is None:
         # The end of its address tells one board from the next of its kind.
         name = "-".join([options.board.name, found.mac.replace(":", "")[-6:]]).rstrip("-")
-        target = Defaults(options.board, options.board.device_config(device=name))
+        target = defaults(options.board, name, console)
     return deploy(port, target, console)
+
+
+def defaults(board: Board, device: str, console: Console) -> Defaults:
+    """What runs on a board of which nobody said anything: its usual wiring, our own models."""
+    config = board.device_config(device=device)
+    bundles = agent_bundles.choose(board, config, agent_bundles.DEFAULT_BUNDLES)
+    for message in bundles.left_out:
+        console.step(message)
+    return Defaults(board, config, bundles.taken)
 
 
 def require_fit(found: ChipFound, board: Board, layout: Layout) -> None:

@@ -25,8 +25,14 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 
 @pytest.mark.timeout(900)
-def test_a_stock_image_is_flashed_and_starts() -> None:
+def test_a_stock_image_is_flashed_and_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert PROGRAM
+    # A busy computer emulates slowly.
+    patient = tmp_path / "esptool.cfg"
+    patient.write_text("[esptool]\ntimeout = 30\nsync_timeout = 1\nmem_end_rom_timeout = 3\n")
+    monkeypatch.setenv("ESPTOOL_CFGFILE", str(patient))
     content = Path(IMAGE).read_bytes()
     with qemu.QemuBoard(PROGRAM) as board:
         console = Voice(board)

@@ -41,6 +41,7 @@ def test_from_an_empty_board_to_a_running_agent(rig: Rig, tmp_path: Path) -> Non
     assert done.deployed
     assert done.deployed.running
     assert done.deployed.hello["dev"] == "esp32-345678"
+    assert set(done.deployed.hello["models"]) == {"cooling", "anomaly"}
 
 
 def pump(port: str, master: int, stopping: threading.Event) -> None:

@@ -1,7 +1,7 @@
 """The browser's installer: what it offers, its flasher under node, the page in Chromium.
 
-Under node the vendored esptool-js talks to our boot loader (rom/) over a socket in the place of Web
-Serial. In a browser it has not been run against a chip.
+Under node, and in Chromium, the vendored esptool-js talks to our boot loader (rom/) over a socket
+in the place of Web Serial. It has not been run against a chip.
 """
 
 import asyncio
@@ -21,8 +21,9 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.routing import BaseRoute, Mount, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
 
 from host.devices import image_lock
 from host.devices.boards import load_board
@@ -195,9 +196,20 @@ def test_the_browsers_flasher_notices_a_worn_flash(folder: Path) -> None:
 
 
 @contextmanager
-def served(made: Installer) -> Iterator[str]:
-    """The page alone, over HTTP."""
-    routes = [*made.routes, Mount("/static", StaticFiles(directory=STATIC))]
+def served(made: Installer, loader: Loader | None = None) -> Iterator[str]:
+    """The page alone, over HTTP; and `loader` for the port of fake_serial.js."""
+
+    async def board(line: WebSocket) -> None:
+        assert loader
+        await line.accept()
+        decoder = slip.Decoder()
+        async for data in line.iter_bytes():
+            for packet in decoder.feed(data):
+                for answer in loader.packet(packet):
+                    await line.send_bytes(slip.encode(answer))
+
+    routes: list[BaseRoute] = [*made.routes, Mount("/static", StaticFiles(directory=STATIC))]
+    routes.append(WebSocketRoute("/board", board))
     config = uvicorn.Config(Starlette(routes=routes), port=0, log_level="error")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -223,6 +235,32 @@ def test_the_page_offers_boards_where_the_browser_can(made: Installer, tmp_path:
         assert page.js("document.querySelector('#unable').hidden") is able
         page.picture(tmp_path / "installer.png", whole=True)
         assert page.errors == []
+
+
+@needs_chromium
+def test_a_click_installs(made: Installer, tmp_path: Path) -> None:
+    """In Chromium, to the last byte; only the port is not Web Serial's."""
+    loader = Loader(CHIPS["esp32"])
+    source = SCRIPT.with_name("fake_serial.js").read_text()
+    with served(made, loader) as url, browser.browse("about:blank") as page:
+        page.call("Page.addScriptToEvaluateOnNewDocument", source=source)
+        page.call("Page.navigate", url=url + "/install/")
+        for kind, end, words in (
+            (
+                "esp32-c3",
+                "failed",
+                "has an ESP32, the one you chose an ESP32-C3. Nothing was changed",
+            ),
+            ("esp32", "done", "MicroPython 1.26.1 written and verified"),
+        ):
+            page.wait_for(f".kind[data-board='{kind}'] button:enabled")
+            page.js(f"document.querySelector('.kind[data-board=\"{kind}\"] button').click()")
+            page.wait_for(f"#work[data-state='{end}']", 60)
+            assert words in page.js("document.querySelector('#state').textContent")
+        page.picture(tmp_path / "done.png")
+        assert page.errors == []
+    content = newest(tmp_path).read_bytes()
+    assert loader.flash[0x1000 : 0x1000 + len(content)] == content
 
 
 WITHOUT = "delete Navigator.prototype.serial"
