@@ -13,10 +13,10 @@ from agent.cognition.engine import Model
 from benchmarks import chip as emulated
 from host.devices import build
 from host.simulation.filesystem import build_flash
+from tests.engine.conftest import model_path
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE_MOST_BYTES = 50_000
-MODELS = Path(os.environ.get("FANWISE_DATA", ROOT.parent / "shared" / "data")) / "models"
 
 
 def test_a_simulated_board_gets_what_a_chip_gets_but_machine_code(tmp_path):
@@ -94,9 +94,12 @@ print(kernels.NAME, model.kernels, binascii.crc32(out))
 """
 
 
+needs_emulator = pytest.mark.skipif(
+    not emulated.available(), reason=f"{emulated.VARIABLE} names no emulator of the chips"
+)
+
+
 def on_chip(chip, chosen, code, **values):
-    if not emulated.available():
-        pytest.skip(f"{emulated.VARIABLE} names no emulator of the chips")
     built = build.board_files(chip, kept=frozenset(re.findall(r"\w+", RUNS)))
     files = {name: data for name, data in built.items() if chosen(name) and name.endswith(".mpy")}
     names = [name[:-4].removesuffix("/__init__").replace("/", ".") for name in files]
@@ -107,10 +110,11 @@ def on_chip(chip, chosen, code, **values):
     return emulated.run(chip, files, code, []).output
 
 
+@needs_emulator
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("chip", ["esp32", "esp32c3"])
 def test_the_engine_runs_on_an_emulated_chip(chip):
-    model = (MODELS / "hello_world_int8.tflite").read_bytes()
+    model = model_path("hello_world").read_bytes()
     kernels = build.CHIPS[chip].kernels
     told = on_chip(chip, lambda name: name.startswith(build.ENGINE), IMPORTS + RUNS, MODEL=model)
     here = Model(model)
@@ -122,6 +126,7 @@ def test_the_engine_runs_on_an_emulated_chip(chip):
     assert told.split() == [kernels, kernels, str(zlib.crc32(wanted))]
 
 
+@needs_emulator
 @pytest.mark.timeout(900)
 def test_the_rest_of_the_agent_can_be_imported_on_an_emulated_chip():
     # Both at once would not fit the RAM disk it lies on there.
