@@ -238,8 +238,8 @@ class _Compiler:
             if not count:
                 continue
             self._append(
-                _DENSE if (weights | depth) & 3 else _ALIGNED, x, depth, 0, turns, weights, count, bias + 4 * unit,
-                scales[0] + scales[1] * unit, scales[1],
+                _DENSE if (weights | depth) & 3 else _ALIGNED, x, depth, 0, turns, weights, count,
+                bias + 4 * unit, scales[0] + scales[1] * unit, scales[1],
                 limits[0], 2 * limits[1] + 1, limits[2], limits[3],
                 y + unit, y_step, x_step, batches, depth - _TURN * turns, window,
             )  # fmt: skip

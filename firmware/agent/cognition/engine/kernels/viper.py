@@ -1,154 +1,403 @@
 # mypy: ignore-errors
 # ruff: noqa: F821
-"""Dense layers in viper: for any chip whose MicroPython runs native code, and no other set.
+"""Layers with weights in viper: for any chip whose MicroPython runs native code, and no other set.
 
 Compiled by mpy-cross for the board's architecture, or on the board. Viper's ints are 32 bits and
-wrap; its bytes are unsigned, so a weight w is read as w + 128 (by ^ 128) and 128 times the sum of
-the inputs is taken off the bias once.
+wrap; its bytes are unsigned: v is read as v + 128 (by ^ 128). Dense rows take 128 times the sum of
+the inputs off the bias once instead of taking 128 off each weight. Arguments and what is assigned
+first are in registers.
 """
+
+from array import array
+from struct import pack_into
 
 import micropython
 
-from ..ops.fully_connected import FullyConnected
-
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run", "widen", "layer", "put")
+RUN = ("run", "widen", "gather", "begin", "rows", "plane", "slide", "scale", "put")
+
+# Words of the plane of a depthwise layer, at most.
+_LARGEST_PLANE = 2048
 
 
 @micropython.viper
-def widen(x: ptr8, wide: ptr32, n: int, zero_in: int) -> int:
-    """wide[i] = x[i] - zero_in; returns their sum."""
+def widen(x: ptr8, wide: ptr32, p: ptr32):
+    """wide[i] = x[i] - zero point, for `rows`; p: its fields."""
+    zero_in = p[7] + 128
+    n = p[8]
     total = 0
-    i = 0
-    while i < n:
-        v = (x[i] ^ 128) - 128 - zero_in
-        wide[i] = v
+    while n:
+        v = (x[0] ^ 128) - zero_in
+        wide[0] = v
         total += v
-        i += 1
-    return total
+        x = ptr8(int(x) + 1)
+        wide = ptr32(int(wide) + 4)
+        n -= 1
+    p[4] = total
 
 
 @micropython.viper
-def layer(p: ptr32, y: ptr8, scales: ptr32):
-    """y[u] = requantised bias[u] + weights[u] * wide. p: the fields named below.
+def gather(g: ptr32, wide: ptr32, p: ptr32):
+    """The same for the next window of an image; g: the fields named below."""
+    zero_in = p[7] + 128
+    total = 0
+    row = g[11]
+    for _ in range(g[4]):
+        column = g[12]
+        for _ in range(g[5]):
+            n = g[6]
+            if 0 <= row and row < g[1] and 0 <= column and column < g[2]:
+                x = ptr8(g[0] + (row * g[2] + column) * g[3])
+                while n:
+                    v = (x[0] ^ 128) - zero_in
+                    wide[0] = v
+                    total += v
+                    x = ptr8(int(x) + 1)
+                    wide = ptr32(int(wide) + 4)
+                    n -= 1
+            else:
+                while n:
+                    wide[0] = 0
+                    wide = ptr32(int(wide) + 4)
+                    n -= 1
+            column += g[8]
+        row += g[7]
+    p[4] = total
+    g[12] = g[12] + g[10]
+    g[13] = g[13] - 1
+    if g[13] == 0:
+        g[13] = g[14]
+        g[12] = g[15]
+        g[11] = g[11] + g[9]
 
-    MultiplyByQuantizedMultiplier as in docs/engine.md, for accumulators below 2**27; scales are
-    triples: high and low 16 bits of the multiplier, and the shift.
-    """
+
+@micropython.viper
+def begin(g: ptr32):
+    """Back to the image's first window."""
+    g[11] = g[16]
+    g[12] = g[15]
+    g[13] = g[14]
+
+
+@micropython.viper
+def rows(w: ptr8, x: ptr32, p: ptr32, acc: ptr32):
+    """acc[u] = bias[u] + weights[u] * wide. p: the fields named below; w, x: anything."""
     w = ptr8(p[0])
     bias = ptr32(p[1])
-    units = p[2]
-    eights = p[3]
-    rest = p[4]
-    correction = p[5] << 7
-    step = p[6]
+    units = p[3]
+    correction = p[4] << 7
+    wide = p[2]
+    eights = p[5]
+    rest = p[6]
     while units:
-        x = ptr32(p[7])
-        acc = bias[0] - correction
+        x = ptr32(wide)
+        a = bias[0] - correction
         n = eights
         while n:
-            acc += (w[0] ^ 128) * x[0]
-            acc += (w[1] ^ 128) * x[1]
-            acc += (w[2] ^ 128) * x[2]
-            acc += (w[3] ^ 128) * x[3]
-            acc += (w[4] ^ 128) * x[4]
-            acc += (w[5] ^ 128) * x[5]
-            acc += (w[6] ^ 128) * x[6]
-            acc += (w[7] ^ 128) * x[7]
+            a += (w[0] ^ 128) * x[0]
+            a += (w[1] ^ 128) * x[1]
+            a += (w[2] ^ 128) * x[2]
+            a += (w[3] ^ 128) * x[3]
+            a += (w[4] ^ 128) * x[4]
+            a += (w[5] ^ 128) * x[5]
+            a += (w[6] ^ 128) * x[6]
+            a += (w[7] ^ 128) * x[7]
             w = ptr8(int(w) + 8)
             x = ptr32(int(x) + 32)
             n -= 1
         n = rest
         while n:
-            acc += (w[0] ^ 128) * x[0]
+            a += (w[0] ^ 128) * x[0]
             w = ptr8(int(w) + 1)
             x = ptr32(int(x) + 4)
             n -= 1
-        h = scales[0]
-        m = scales[1]
-        s = scales[2]
-        if s > 0:
-            acc <<= s
-        a = acc >> 14
-        b = acc & 16383
-        b = (a * h + ((b * h + ((a * m + (b * m >> 14)) >> 2) + 16384) >> 14)) >> 1
-        if s < 0:
-            if b < 0:
-                b -= 1
-            b = (b + (1 << (-1 - s))) >> (0 - s)
-        b += p[8]
-        if b < p[9]:
-            b = p[9]
-        if b > p[10]:
-            b = p[10]
-        y[0] = b
-        y = ptr8(int(y) + 1)
+        acc[0] = a
+        acc = ptr32(int(acc) + 4)
         bias = ptr32(int(bias) + 4)
-        scales = ptr32(int(scales) + step)
         units -= 1
 
 
-class Dense:
-    """A FullyConnected layer, computed by layer()."""
-
-    def __init__(self, kernel, address):
-        from array import array
-
-        scaling = kernel.scaling
-        zero_in, zero_out, lowest, highest = kernel.limits
-        units, depth = kernel.units, kernel.depth
-        self._zero_in = zero_in
-        self._depth = depth
-        self._wide = array("i", bytes(4 * depth))
-        self._scales = array("i")
-        for channel in range(len(scaling.shift)):
-            self._scales.extend(
-                array("i", (scaling.high[channel], scaling.low[channel], scaling.shift[channel]))
-            )
-        self._kept = (kernel.weights, kernel.bias)
-        self._fields = bytearray(44)
-        from struct import pack_into
-
-        pack_into(
-            "<IIiiiiiIiii",
-            self._fields,
-            0,
-            address(kernel.weights[0]),
-            address(kernel.bias),
-            units,
-            depth >> 3,
-            depth & 7,
-            0,
-            12 if len(scaling.shift) > 1 else 0,
-            address(self._wide),
-            zero_out,
-            lowest,
-            highest,
-        )
-        self._rows = [
-            (kernel.x[b * depth : (b + 1) * depth], kernel.y[b * units : (b + 1) * units])
-            for b in range(len(kernel.y) // units)
-        ]
-
-    def run(self):
-        fields = self._fields
-        for x, y in self._rows:
-            put(fields, widen(x, self._wide, self._depth, self._zero_in))
-            layer(fields, y, self._scales)
+@micropython.viper
+def plane(p: ptr32, channel: int, source: int):
+    """A channel's part of the image and its weights, for `slide`."""
+    step = p[0]
+    columns = p[1]
+    n = p[2]
+    to = p[3]
+    x0 = p[4] + source
+    while n:
+        y = ptr32(to)
+        x = ptr8(x0)
+        k = columns
+        while k:
+            y[0] = (x[0] ^ 128) - 128
+            y = ptr32(int(y) + 4)
+            x = ptr8(int(x) + step)
+            k -= 1
+        x0 += p[5]
+        to += p[6]
+        n -= 1
+    n = p[7]
+    x = ptr8(p[8] + channel)
+    step = p[9]
+    offsets = ptr16(p[10])
+    to = p[11]
+    while n:
+        y = ptr32(to + offsets[0])
+        y[0] = (x[0] ^ 128) - 128
+        offsets = ptr16(int(offsets) + 2)
+        x = ptr8(int(x) + step)
+        n -= 1
+    y = ptr32(p[12])
+    p[13] = y[channel]
 
 
 @micropython.viper
-def put(fields: ptr32, total: int):
-    fields[5] = total
+def slide(w: ptr32, x: ptr32, acc: ptr32, p: ptr32):
+    """acc[i] = bias + window * weights at every place of a plane."""
+    pitch = p[6]
+    bias = p[13]
+    step = p[14]
+    start = int(x)
+    weights = int(w)
+    strips = p[18]
+    for _ in range(p[15]):
+        x = ptr32(start)
+        n = p[16]
+        if p[17]:
+            while n:
+                y = ptr32(int(x) + pitch)
+                z = ptr32(int(y) + pitch)
+                acc[0] = (
+                    bias
+                    + w[0] * x[0]
+                    + w[1] * x[1]
+                    + w[2] * x[2]
+                    + w[3] * y[0]
+                    + w[4] * y[1]
+                    + w[5] * y[2]
+                    + w[6] * z[0]
+                    + w[7] * z[1]
+                    + w[8] * z[2]
+                )
+                acc = ptr32(int(acc) + 4)
+                x = ptr32(int(x) + step)
+                n -= 1
+        while n:
+            a = bias
+            at = int(x)
+            y = x
+            w = ptr32(weights)
+            for _ in range(p[19]):
+                k = strips
+                while k:
+                    a += w[0] * x[0] + w[1] * x[1] + w[2] * x[2]
+                    w = ptr32(int(w) + 12)
+                    x = ptr32(int(x) + 12)
+                    k -= 1
+                y = ptr32(int(y) + p[20])
+                x = y
+            acc[0] = a
+            acc = ptr32(int(acc) + 4)
+            x = ptr32(at + step)
+            n -= 1
+        start += p[21]
+
+
+@micropython.viper
+def scale(acc: ptr32, y: ptr8, q: ptr32):
+    """y = requantised acc, q[0] of them q[1] apart, from q[6] on. q: the fields named below.
+
+    MultiplyByQuantizedMultiplier as in docs/engine.md, for accumulators below 2**27 and shifts to
+    the right; scales are triples: high and low 16 bits of the multiplier, and the shift r.
+    """
+    n = q[0]
+    step = q[1]
+    zero_out = q[2]
+    lowest = q[3]
+    highest = q[4]
+    each = q[5]
+    y = ptr8(int(y) + q[6])
+    scales = ptr32(q[7] + q[8])
+    fresh = 1
+    while n:
+        if fresh:
+            h = scales[0]
+            m = scales[1]
+            r = scales[2]
+            c = 1 << (r - 1)
+            scales = ptr32(int(scales) + 12)
+            fresh = each
+        b = acc[0]
+        a = b >> 14
+        b &= 16383
+        b = a * h + ((b * h + ((a * m + (b * m >> 14)) >> 2) + 16384) >> 14)
+        b = (((b >> 1) + (b >> 31) + c) >> r) + zero_out
+        if b < lowest:
+            b = lowest
+        if b > highest:
+            b = highest
+        y[0] = b
+        y = ptr8(int(y) + step)
+        acc = ptr32(int(acc) + 4)
+        n -= 1
+
+
+@micropython.viper
+def put(q: ptr32, at: int, offset: int):
+    q[6] = at
+    q[8] = offset
+
+
+class Rows:
+    """A FullyConnected or a group of a Convolution: rows() of every input row or window."""
+
+    def __init__(self, kernel, scales, address, geometry=None):
+        first = 0
+        self._window = None
+        if geometry is None:
+            zero_in, zero_out, lowest, highest = kernel.limits
+            units, terms = kernel.units, kernel.depth
+            self._step = units
+            places = len(kernel.y) // units
+            self._x = [kernel.x[b * terms : (b + 1) * terms] for b in range(places)]
+        else:
+            (
+                _, in_h, in_w, in_channels, out_h, out_w, self._step, kernel_h, kernel_w,
+                stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w,
+                zero_in, zero_out, lowest, highest, depth, start, units, first,
+            ) = geometry  # fmt: skip
+            terms = kernel_h * kernel_w * depth
+            self._window = array(
+                "i",
+                (0, in_h, in_w, in_channels, kernel_h, kernel_w, depth, dilation_h, dilation_w)
+                + (stride_h, stride_w, 0, 0, 0, out_w, -pad_w, -pad_h),
+            )
+            pack_into("<I", self._window, 0, address(kernel.x) + start)
+            self._x = range(out_h * out_w)
+        self._wide = array("i", bytes(4 * terms))
+        self._acc = array("i", bytes(4 * units))
+        self._y = kernel.y
+        self._at = first
+        self._kept = (kernel, scales)
+        self._fields = bytearray(36)
+        pack_into(
+            "<IIIiiiiii", self._fields, 0, address(kernel.weights[0]) + first * terms,
+            address(kernel.bias) + 4 * first, address(self._wide), units, 0, terms >> 3, terms & 7,
+            zero_in, terms,
+        )  # fmt: skip
+        self._each = 12 if len(scales) > 3 else 0
+        self._q = _scaled(units, 1, zero_out, lowest, highest, self._each, address(scales))
+
+    def run(self):
+        window, wide, fields, acc, q = self._window, self._wide, self._fields, self._acc, self._q
+        at = self._at
+        offset = at * self._each
+        if window:
+            begin(window)
+        for x in self._x:
+            if window:
+                gather(window, wide, fields)
+            else:
+                widen(x, wide, fields)
+            rows(wide, wide, fields, acc)
+            put(q, at, offset)
+            scale(acc, self._y, q)
+            at += self._step
+
+
+class Planes:
+    """A Depthwise layer of one image, channel by channel: see firmware/native/plan.inc."""
+
+    def __init__(self, kernel, scales, address):
+        (
+            batches, in_h, in_w, in_channels, out_h, out_w, channels, kernel_h, kernel_w,
+            stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w,
+            zero_in, zero_out, lowest, highest, self._times,
+        ) = kernel.geometry  # fmt: skip
+        span = (kernel_w - 1) * dilation_w + 1
+        strips = (span + 2) // 3
+        width = (out_w - 1) * stride_w + span
+        height = (out_h - 1) * stride_h + (kernel_h - 1) * dilation_h + 1
+        columns = min(in_w, width - pad_w)
+        inside = min(in_h, height - pad_h)
+        words = width * height + 3 * strips
+        self.fits = batches == 1 and words <= _LARGEST_PLANE and columns > 0 and inside > 0
+        if not self.fits:
+            return
+        self._x = array("i", [zero_in] * words)
+        self._weights = array("i", bytes(12 * strips * kernel_h))
+        self._acc = array("i", bytes(4 * out_h * out_w))
+        self._y = kernel.y
+        self._channels = channels
+        offsets = array("H")
+        for tap in range(kernel_h * kernel_w):
+            offsets.append(4 * (tap // kernel_w * 3 * strips + tap % kernel_w * dilation_w))
+        pitch = 4 * width
+        self._fields = bytearray(88)
+        pack_into(
+            "<iiiIIiiiIiIIIiiiiiiiii", self._fields, 0, in_channels, columns, inside,
+            address(self._x) + pad_h * pitch + 4 * pad_w, address(kernel.x[0]),
+            in_w * in_channels, pitch, kernel_h * kernel_w, address(kernel.weights[0]), channels,
+            address(offsets), address(self._weights), address(kernel.bias), 0, 4 * stride_w,
+            out_h, out_w, int((kernel_h, strips, dilation_h) == (3, 1, 1)), strips, kernel_h,
+            dilation_h * pitch, stride_h * pitch,
+        )  # fmt: skip
+        self._kept = (kernel, scales, offsets)
+        self._each = 12 if len(scales) > 3 else 0
+        count = out_h * out_w
+        self._q = _scaled(count, channels, zero_out, lowest, highest, 0, address(scales))
+
+    def run(self):
+        fields, acc, q = self._fields, self._acc, self._q
+        offset = 0
+        for channel in range(self._channels):
+            plane(fields, channel, channel // self._times)
+            slide(self._weights, self._x, acc, fields)
+            put(q, channel, offset)
+            scale(acc, self._y, q)
+            offset += self._each
+
+
+def _scaled(count, step, zero_out, lowest, highest, each, scales):
+    q = bytearray(36)
+    pack_into("<iiiiiiiIi", q, 0, count, step, zero_out, lowest, highest, each, 0, scales, 0)
+    return q
+
+
+def _scales(scaling):
+    """Triples for scale(); None where a channel is not shifted to the right."""
+    triples = array("i")
+    for high, low, shift in zip(scaling.high, scaling.low, scaling.shift):
+        if high and shift >= 0:
+            return None
+        triples.extend(array("i", (high, low, -shift if high else 1)))
+    return triples
+
+
+def _runs(kernel, address):
+    """Functions that compute an operator."""
+    kind = type(kernel).__name__
+    if kind in ("FullyConnected", "Convolution", "Depthwise") and not kernel.scaling.wide:
+        scales = _scales(kernel.scaling)
+        if scales is None:
+            pass
+        elif kind == "FullyConnected":
+            return [Rows(kernel, scales, address).run]
+        elif kind == "Depthwise":
+            planes = Planes(kernel, scales, address)
+            if planes.fits:
+                return [planes.run]
+        elif kernel.geometry[0][0] == 1:
+            return [Rows(kernel, scales, address, group).run for group in kernel.geometry]
+    return [kernel.run]
 
 
 def program(prepared, data):
-    """Dense layers by layer(), everything else as it is."""
+    """Layers with weights in viper, everything else as it is."""
     from uctypes import addressof
 
     runs = []
     for kernel in prepared:
-        if isinstance(kernel, FullyConnected) and not kernel.scaling.wide:
-            kernel = Dense(kernel, addressof)
-        runs.append(kernel.run)
+        runs.extend(_runs(kernel, addressof))
     return runs
