@@ -8,7 +8,9 @@ from typing import Any
 LEVELS = ("debug", "info", "warning", "error")
 
 # These tell of every packet and connection; what matters of it the bridge says itself.
-NOISY = ("amqtt", "transitions", "websockets", "uvicorn", "mqtt", "asyncio")
+NOISY = (
+    "amqtt", "transitions", "websockets", "uvicorn", "mqtt", "asyncio", "pymodbus", "asyncua",
+)  # fmt: skip
 
 
 class LineFormatter(logging.Formatter):

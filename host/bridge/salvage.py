@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 # What the others depend on first: lives and cursors decide what counts as new and as delivered.
-TABLES = ("devices", "cursors", "commands", "rejected", "records", "telemetry")
+TABLES = ("devices", "cursors", "notes", "commands", "rejected", "records", "telemetry")
 BESIDE = ("", "-wal", "-shm")
 ROWS_AT_ONCE = 500
 # Beyond it boards would rather have the new store than more of the old one.

@@ -210,6 +210,14 @@ class Store:
         sql = "SELECT count(*) FROM records WHERE id > ?"
         return self._read(sql, (self.cursor(gateway),))[0][0]
 
+    def notes(self, gateway: str) -> dict[str, str]:
+        """What a gateway keeps for itself from one start to the next."""
+        return dict(self._read("SELECT name, value FROM notes WHERE gateway=?", (gateway,)))
+
+    def note(self, gateway: str, name: str, value: str) -> None:
+        row = (gateway, name, value)
+        self._transaction(lambda db: db.execute("INSERT OR REPLACE INTO notes VALUES (?,?,?)", row))
+
     def add_command(
         self,
         source: str,
