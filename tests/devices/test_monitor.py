@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
+from host.devices.monitor import main
 from host.devices.monitoring.log_file import RECEIVED, SENT, read_log
-from tests.bridge.conftest import ROOT, eventually
+from tests.bridge.conftest import ROOT, Bridge, eventually
 from tests.bridge.fake_board import FakeBoard
 
 ENV = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'firmware'}", "PYTHONUNBUFFERED": "1"}
@@ -214,10 +215,14 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("arguments", "code", "said"), WRONG)
-def test_what_cannot_be_meant(arguments, code, said):
-    done = run(*arguments)
-    assert (done.returncode, done.stdout) == (code, "")
-    assert said in done.stderr
+def test_what_cannot_be_meant(capsys, arguments, code, said):
+    try:
+        found = main(arguments)
+    except SystemExit as left:
+        found = left.code
+    told = capsys.readouterr()
+    assert (found, told.out) == (code, "")
+    assert said in told.err
 
 
 def test_a_port_that_is_held_is_told_with_its_holder(tmp_path, board):
@@ -226,6 +231,31 @@ def test_a_port_that_is_held_is_told_with_its_holder(tmp_path, board):
         done = run(board.path)
     assert done.returncode == 5
     assert f"(process {monitor.process.pid})" in done.stderr
+
+
+def test_the_bridge_is_named_as_the_holder(tmp_path, board):
+    bridge = Bridge(tmp_path)
+    bridge.start("--port", str(board.path), wait=False)
+    try:
+        eventually(lambda: board.commands("rebirth"))
+        done = run(board.path)
+    finally:
+        bridge.kill()
+    assert done.returncode == 5
+    assert "held by the bridge" in done.stderr
+
+
+def test_a_reader_that_leaves_is_no_error(board):
+    with subprocess.Popen(
+        [*COMMAND, str(board.path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENV
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert b"open" in process.stderr.readline()
+        process.stdout.close()
+        eventually(lambda: board.tel() or process.poll() is not None)
+        assert process.returncode == 0
+        assert process.stderr.read() == b""
 
 
 def test_a_prompt_with_answers_completion_and_chart(board):
