@@ -17,6 +17,7 @@ SLOW_FILES = {
     "bridge/test_bridge_mqtt_boards.py",
     "bridge/test_bridge_alarm_gateways.py",
     "bridge/test_bridge_metrics.py",
+    "bridge/test_bridge_embedded.py",
     "bridge/test_bridge_links.py",
     "bridge/test_bridge_mqtt.py",
     "bridge/test_bridge_store.py",

@@ -41,3 +41,12 @@ def is_loopback(host: str) -> bool:
     except (OSError, UnicodeError):
         return False
     return bool(found) and all(ipaddress.ip_address(str(f[4][0])).is_loopback for f in found)
+
+
+def address(text: str) -> tuple[str, int] | None:
+    """Host and port of HOST:PORT, IPv6 in brackets or not; None if it is none."""
+    host, colon, port = text.rpartition(":")
+    host = host.strip("[]")
+    if not colon or not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
+        return None
+    return host, int(port)

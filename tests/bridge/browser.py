@@ -6,6 +6,7 @@ screenshot(url, path, size)    a PNG of the page
 
 import base64
 import contextlib
+import hashlib
 import json
 import shutil
 import subprocess
@@ -54,7 +55,7 @@ class Page:
 
     def js(self, expression: str) -> Any:
         """Value of a JavaScript expression; promises are awaited."""
-        options = {"returnByValue": True, "awaitPromise": True}
+        options = {"returnByValue": True, "awaitPromise": True, "userGesture": True}
         result = self.call("Runtime.evaluate", expression=expression, **options)
         if "exceptionDetails" in result:
             raise RuntimeError(f"{expression}: {result['exceptionDetails']}")
@@ -75,11 +76,19 @@ class Page:
 
 
 @contextlib.contextmanager
-def browse(url: str, size: tuple[int, int] = (1280, 900), dark: bool = False) -> Iterator[Page]:
-    """A page at `url` in a Chromium of its own."""
+def browse(
+    url: str,
+    size: tuple[int, int] = (1280, 900),
+    dark: bool = False,
+    extension: Path | None = None,
+) -> Iterator[Page]:
+    """A page at `url` in a Chromium of its own, with an unpacked extension if one is named."""
     assert CHROMIUM, "Chromium is not installed"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
+        command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}"]
+        if extension:
+            command += [f"--load-extension={extension}", f"--disable-extensions-except={extension}"]
+        command.append("about:blank")
         quiet = subprocess.DEVNULL
         process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
         try:
@@ -103,6 +112,12 @@ def browse(url: str, size: tuple[int, int] = (1280, 900), dark: bool = False) ->
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(10)
+
+
+def extension_id(folder: Path) -> str:
+    """The id Chromium gives an unpacked extension: its path's hash in the letters a to p."""
+    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:32]
+    return "".join(chr(ord("a") + int(digit, 16)) for digit in digest)
 
 
 def _target(profile: Path) -> str:

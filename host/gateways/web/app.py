@@ -93,6 +93,24 @@ class Pages:
     async def boards(self, request: Request) -> Response:
         return JSONResponse(views.boards(self._core))
 
+    async def status(self, request: Request) -> Response:
+        boards = self._core.registry.boards
+        device = request.path_params.get("device")
+        if device is None:
+            every = [views.status(board) for _, board in sorted(boards.items())]
+            return JSONResponse({"site": self._core.site, "boards": every})
+        if device not in boards:
+            return problem(HTTPStatus.NOT_FOUND, "no such board")
+        return JSONResponse(views.status(boards[device]))
+
+    async def logout(self, request: Request) -> Response:
+        if not self._sessions.same_origin(request):
+            return problem(HTTPStatus.FORBIDDEN, "another page asked for this")
+        self._sessions.close(request)
+        response = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+        response.delete_cookie(COOKIE, path="/")
+        return response
+
     async def history(self, request: Request) -> Response:
         board = self._core.registry.boards.get(request.path_params["device"])
         if board is None:
@@ -221,12 +239,15 @@ def make_app(core: Core, config: WebConfig, stopping: asyncio.Event) -> Starlett
         Route("/", pages.index, methods=get),
         Route("/login", pages.login_page, methods=get),
         Route("/login", pages.login, methods=["POST"]),
+        Route("/logout", pages.logout, methods=["POST"]),
         Route("/events", pages.events, methods=get),
         Route("/health", pages.health, methods=get),
         Route("/ready", pages.ready, methods=get),
         Route("/metrics", pages.metrics, methods=get),
         Route("/api/session", pages.session, methods=get),
         Route("/api/boards", pages.boards, methods=get),
+        Route("/api/status", pages.status, methods=get),
+        Route("/api/status/{device}", pages.status, methods=get),
         Route("/api/history/{device}", pages.history, methods=get),
         Route("/api/decisions", pages.decisions, methods=get),
         Route("/api/decisions/{device}/{boot:int}/{seq:int}", pages.decision, methods=get),

@@ -89,6 +89,18 @@ def _schemas() -> Schema:
         links=_list(_ref("Link")),
         point=_list(TEXT),
     )
+    status = _object(
+        "device status case_c fan alarms reason at",
+        device=DEVICE,
+        status={"enum": [each.value for each in Status]},
+        case_c=_or_null(NUMBER),
+        limit_c=_or_null(NUMBER),
+        power_w=_or_null(NUMBER),
+        fan=_or_null({"enum": ["ON", "OFF"]}),
+        reason=_or_null(TEXT),
+        alarms=_list(_object("kind why", kind=TEXT, why=TEXT)),
+        at=_or_null(TEXT),
+    )
     command = _object(
         "device name",
         device=DEVICE,
@@ -104,6 +116,7 @@ def _schemas() -> Schema:
         "Link": link,
         "Board": board,
         "Fleet": fleet,
+        "Status": status,
         "Command": command,
         "Answer": answer,
         "AuditEntry": audit,
@@ -167,6 +180,15 @@ def _paths() -> Schema:
     audit = _object("commands", commands=_list(_ref("AuditEntry")))
     return {
         "/api/boards": _get("All boards, and ports without one", _json(_ref("Fleet"))),
+        "/api/status": _get(
+            "All boards in few words", _json(_object("boards", boards=_list(_ref("Status"))))
+        ),
+        "/api/status/{device}": _get(
+            "One board in few words, for other people's pages",
+            _json(_ref("Status")),
+            _path("device", DEVICE),
+            _404=PROBLEM,
+        ),
         "/api/history/{device}": _get(
             "Up to 900 points for a chart; columns: `point` of /api/boards",
             _json(_object("points", points=_list(_list({})))),

@@ -20,6 +20,9 @@ COOKIE = "fanwise_session"
 CSRF_HEADER = "x-fanwise-csrf"
 MAX_SESSIONS = 64
 MAX_BODY_BYTES = 4096
+# What other people's pages may read, if [web] embed names their origin.
+EMBEDDED = "/static/cooling-status.js"
+STATUS = "/api/status"
 OPEN_PATHS = ("/login", "/health", "/ready")
 HEADERS = {
     "Content-Security-Policy": (
@@ -31,6 +34,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+
+CROSS_ORIGIN = {"Cross-Origin-Resource-Policy": "cross-origin"}
 
 
 class Sessions:
@@ -81,12 +86,20 @@ class Sessions:
         """A bearer token proves itself; a browser must show it read our page, from our origin."""
         if self.bearer(request.headers):
             return True
-        origin = request.headers.get("origin")
-        if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+        if not self.same_origin(request):
             return False
         expected = self.csrf(request)
         given = request.headers.get(CSRF_HEADER, "")
         return bool(expected) and hmac.compare_digest(given.encode(), expected.encode())
+
+    def same_origin(self, request: Request) -> bool:
+        """Whether a browser says the request comes from a page of ours; programs say nothing."""
+        origin = request.headers.get("origin")
+        return origin is None or origin.partition("://")[2] == request.headers.get("host")
+
+    def close(self, request: Request) -> None:
+        """Log out."""
+        self._sessions.pop(request.cookies.get(COOKIE, ""), None)
 
     def _session(self, request: Request) -> tuple[User, str] | None:
         return self._sessions.get(request.cookies.get(COOKIE, ""))
@@ -103,6 +116,7 @@ class Guard:
         self._app = app
         self._sessions = sessions
         name = socket.gethostname().lower()
+        self._embed = config.embed
         self._hosts = {"localhost", config.host.lower(), name, f"{name}.local", *config.hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,17 +124,33 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        request = Request(scope)
+        shared = self._shared(request)
+
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for key, value in HEADERS.items():
+                for key, value in (HEADERS | shared).items():
                     headers[key] = value
                 if "cache-control" not in headers:
                     headers["Cache-Control"] = "no-store"
             await send(message)
 
-        refusal = self._refuse(Request(scope))
+        refusal = self._refuse(request)
         await (refusal or self._app)(scope, receive, guarded)
+
+    def _shared(self, request: Request) -> dict[str, str]:
+        """Headers that let a page of a configured origin read what it may (CORS)."""
+        path, origin = request.url.path, request.headers.get("origin", "")
+        if path == EMBEDDED and self._embed:
+            return {"Access-Control-Allow-Origin": "*", **CROSS_ORIGIN}
+        if path.startswith(STATUS) and origin in self._embed:
+            allow = {"Access-Control-Allow-Origin": origin, "Vary": "Origin", **CROSS_ORIGIN}
+            if request.method == "OPTIONS":
+                allow["Access-Control-Allow-Headers"] = "Authorization"
+                allow["Access-Control-Max-Age"] = "600"
+            return allow
+        return {}
 
     def _refuse(self, request: Request) -> Response | None:
         if not self._known_host(request.headers.get("host", "")):
@@ -133,6 +163,8 @@ class Guard:
         if chunked or not length.isdecimal() or int(length) > MAX_BODY_BYTES:
             return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_BODY_BYTES} bytes")
         path = request.url.path
+        if request.method == "OPTIONS" and path.startswith(STATUS):
+            return Response(status_code=HTTPStatus.NO_CONTENT)
         public = path in OPEN_PATHS or path.startswith("/static/")
         if public or self._sessions.admitted(request):
             return None

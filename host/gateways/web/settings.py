@@ -1,5 +1,6 @@
 """Settings of the web gateway: the table [web] and --http."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,21 +10,30 @@ from host.bridge.toml_table import Table
 from host.bridge.users import Role, User, Users
 from host.gateways.listening import is_loopback
 
+ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
+
 
 @dataclass(frozen=True)
 class WebConfig:
-    """`users`: who may log in; with none the page is open, which needs loopback."""
+    """`users`: who may log in; with none the page is open, which needs loopback. `embed`: origins
+    whose pages may show a board's status.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8080
     users: tuple[User, ...] = ()
     hosts: tuple[str, ...] = ()
+    embed: tuple[str, ...] = ()
 
 
 def configure(table: Table, flags: dict[str, Any], common: Common) -> WebConfig | None:
     listen = table.text("listen", flags.get("http"), "127.0.0.1:8080")
     admin = token(table, "token_file", "FANWISE_WEB_TOKEN")
     hosts = tuple(host.lower() for host in table.texts("hosts", None))
+    embed = table.texts("embed", None)
+    for origin in embed:
+        if not ORIGIN.fullmatch(origin):
+            table.problem(f'embed: "{origin}" is no origin, as in "https://wiki.example"')
     if listen == "off":
         return None
     host, colon, port_text = listen.rpartition(":")
@@ -41,4 +51,4 @@ def configure(table: Table, flags: dict[str, Any], common: Common) -> WebConfig 
             f"web address {listen} can be reached from other machines and needs a login: "
             "set [web] token_file (a token: openssl rand -hex 16), or listen on 127.0.0.1"
         )
-    return WebConfig(host=host, port=int(port_text), users=users, hosts=hosts)
+    return WebConfig(host=host, port=int(port_text), users=users, hosts=hosts, embed=embed)

@@ -7,6 +7,7 @@ from host.bridge.core import Core
 from host.bridge.link import Link
 from host.bridge.records import Record
 from host.bridge.registry import POINT, Board
+from host.gateways import payloads
 from host.gateways.payloads import contributions
 
 
@@ -57,6 +58,12 @@ def board(item: Board) -> dict[str, Any]:
         "alarms": [record(alarm) for alarm in item.alarms.values()],
         "link": link(owner) if isinstance(owner, Link) else None,
     }
+
+
+def status(item: Board) -> dict[str, Any]:
+    """How one board is, in few words and people's units: for other people's pages."""
+    alarms = [{"kind": a.body["kind"], "why": a.body["why"]} for a in item.alarms.values()]
+    return {**payloads.state(item), "device": item.device, "status": item.status, "alarms": alarms}
 
 
 def limit_mc(item: Board) -> int | None:

@@ -5,10 +5,12 @@ import { Chart } from "./chart.js";
 import { h, put, text } from "./dom.js";
 import { DASH, celsius, duration, milli, number } from "./format.js";
 import { forecastMeter, scoreMeter } from "./meters.js";
+import { may } from "./session.js";
 
 const OVERRIDE_S = 600;
 const STATUS = {
   online: "online",
+  sleeping: "sleeping",
   lost: "silent",
   disconnected: "disconnected",
   offline: "bridge stopped",
@@ -69,7 +71,7 @@ export class BoardCard {
   }
 
   button(label, name, args) {
-    return h("button", { type: "button", on: { click: () => this.send(label, name, args) } }, label);
+    return h("button", { type: "button", data: { command: name }, on: { click: () => this.send(label, name, args) } }, label);
   }
 
   async send(label, name, args) {
@@ -90,7 +92,10 @@ export class BoardCard {
   }
 
   enable() {
-    for (const button of this.buttons) button.disabled = this.busy || this.view.status !== "online";
+    for (const button of this.buttons) {
+      button.disabled = this.busy || this.view.status !== "online";
+      button.hidden = !may(button.dataset.command);
+    }
   }
 
   update(view) {

@@ -9,13 +9,14 @@ const SHOWN = 60;
 const PAGE = 20;
 
 export class Decisions {
-  constructor(list, more, filter) {
+  constructor(list, more, filter, kind) {
     this.list = list;
     this.more = more;
     this.filter = filter;
+    this.kind = kind;
     this.limit = SHOWN;
     more.addEventListener("click", () => this.earlier());
-    filter.addEventListener("change", () => this.reload());
+    for (const select of [filter, kind]) select.addEventListener("change", () => this.reload());
   }
 
   query(kind, limit, before) {
@@ -26,26 +27,43 @@ export class Decisions {
   }
 
   async reload() {
-    const [decisions, alarms] = await Promise.all([this.query("decisions", PAGE), this.query("alarms", PAGE)]);
-    const oldest = decisions.length === PAGE ? decisions[PAGE - 1].id : 0;
-    const records = [...decisions, ...alarms.filter((alarm) => alarm.id > oldest)];
-    records.sort((a, b) => b.id - a.id);
+    const { records, more } = await this.page();
     this.limit = SHOWN;
-    this.more.hidden = decisions.length < PAGE;
+    this.more.hidden = !more;
     put(this.list, ...records.map(entry));
-    if (!records.length) put(this.list, h("li", { class: "empty" }, "No decision is stored yet."));
+    if (!records.length) put(this.list, h("li", { class: "empty" }, this.kind.value === "alarms" ? "No fault is stored." : "No decision is stored yet."));
+  }
+
+  // One page, newest first: of one kind, or of both as far back as both were read.
+  async page(before) {
+    const kinds = this.kind.value ? [this.kind.value] : ["decisions", "alarms"];
+    const lists = await Promise.all(kinds.map((kind) => this.query(kind, PAGE, before)));
+    const full = lists.filter((list) => list.length === PAGE);
+    const oldest = Math.max(0, ...full.map((list) => list[PAGE - 1].id));
+    const records = lists.flat().filter((record) => record.id >= oldest);
+    records.sort((a, b) => b.id - a.id);
+    return { records, more: full.length > 0 };
+  }
+
+  // Of one board, or of all with "".
+  only(device) {
+    if (this.filter.value === device) return;
+    this.devices(device ? [device] : []);
+    this.filter.value = device;
+    this.reload().catch(() => {});
   }
 
   async earlier() {
     const last = this.list.lastElementChild;
-    const older = await this.query("decisions", PAGE, last && last.dataset.id);
-    this.limit += older.length;
-    this.list.append(...older.map(entry));
-    this.more.hidden = older.length < PAGE;
+    const { records, more } = await this.page(last && last.dataset.id);
+    this.limit += records.length;
+    this.list.append(...records.map(entry));
+    this.more.hidden = !more;
   }
 
   add(record) {
     if (this.filter.value && this.filter.value !== record.dev) return;
+    if (this.kind.value && (this.kind.value === "alarms") !== (record.t === "alarm")) return;
     if (this.list.querySelector(`[data-id="${record.id}"]`)) return;
     const empty = this.list.querySelector(".empty");
     if (empty) empty.remove();

@@ -3,11 +3,17 @@
 import { BoardCard } from "./board.js";
 import { Decisions } from "./decisions.js";
 import { h, put, text } from "./dom.js";
+import { Fleet } from "./fleet.js";
+import { show } from "./session.js";
 import { connect } from "./stream.js";
 
 const byId = (id) => document.getElementById(id);
 const cards = new Map();
-const decisions = new Decisions(byId("decisions"), byId("more"), byId("filter"));
+const decisions = new Decisions(byId("decisions"), byId("more"), byId("filter"), byId("kind"));
+const fleet = new Fleet(byId("fleet"), (name) => {
+  for (const [device, { node }] of cards) node.hidden = name !== "" && device !== name;
+  decisions.only(name);
+});
 const STREAM = { live: "live", gone: "bridge not reachable, trying again" };
 let connected = false;
 
@@ -34,7 +40,12 @@ const handlers = {
     byId("trouble").hidden = !snapshot.store_problem;
     text(byId("trouble"), `The store takes no records now (${snapshot.store_problem}). Boards keep theirs and repeat them.`);
     links(snapshot);
-    for (const view of snapshot.boards) card(view.device).update(view);
+    for (const view of snapshot.boards) {
+      card(view.device).update(view);
+      fleet.update(view);
+    }
+    // After a restart of the bridge somebody else may be logged in, or nobody.
+    show(byId("user")).then(() => cards.forEach((each) => each.enable())).catch(() => {});
     byId("boards").querySelector(".empty")?.remove();
     if (!cards.size) byId("boards").append(h("p", { class: "empty" }, "No board has reported yet."));
     // A snapshot follows every gap, so what the gap held is read again.
@@ -44,9 +55,11 @@ const handlers = {
   },
   board(view) {
     card(view.device).update(view);
+    fleet.update(view);
   },
   reading({ device, tel, point }) {
     card(device).reading(tel, point);
+    fleet.reading(device, tel);
   },
   record(record) {
     decisions.add(record);
