@@ -103,8 +103,7 @@ def on_flash(board: RomBoard, binary: Path, offset: int) -> bool:
 
 
 @pytest.mark.parametrize("kind", BOARDS, ids=lambda kind: kind.name)
-def test_flashing_three_times(kind: Board, tmp_path: Path) -> None:
-    """The first erases, the second writes nothing, the third only what is new."""
+def test_a_first_flash_erases(kind: Board, tmp_path: Path) -> None:
     assert kind.flash
     assert kind.chip_image_id is not None
     offset, flash_kb = kind.flash.offset, kind.flash.size_kb
@@ -115,32 +114,31 @@ def test_flashing_three_times(kind: Board, tmp_path: Path) -> None:
         done, console = flash(board, binary, kind.name)
         assert on_flash(board, binary, offset)
         assert board.loader.flash[0x300000:0x300004] == b"\xff\xff\xff\xff"
-        assert console.told("whole flash is erased: the board has no partition table")
-        assert (done.chip.chip, done.chip.flash_kb, done.version) == (kind.chip, flash_kb, "1.25.0")
-        assert done.chip.mac == "a4:cf:12:34:56:78"
-        assert console.progressed[-1] == {
-            "event": "progress", "what": "writing", "bytes": done.written, "of": done.written,
-        }  # fmt: skip
-        content = board.loader.flash
+    assert console.told("whole flash is erased: the board has no partition table")
+    assert (done.chip.chip, done.chip.flash_kb, done.version) == (kind.chip, flash_kb, "1.25.0")
+    assert done.chip.mac == "a4:cf:12:34:56:78"
+    assert console.progressed[-1] == {
+        "event": "progress", "what": "writing", "bytes": done.written, "of": done.written,
+    }  # fmt: skip
 
-    with RomBoard(kind.chip, flash_kb, run=repl) as board:
-        board.loader.flash = content
+
+@pytest.mark.parametrize(("size", "written"), [(60_000, 0), (61_000, 61_000)])
+def test_later_only_what_is_new_is_written(size: int, written: int, tmp_path: Path) -> None:
+    binary = tmp_path / "image.bin"
+    binary.write_bytes(image.merged(size=size))
+    with RomBoard("esp32", run=repl) as board:
+        content, old = board.loader.flash, image.merged()
+        content[0x1000 : 0x1000 + len(old)] = old
         content[0x9100:0x9104] = b"boot"  # MicroPython's own, in NVS and in its files
         content[0x300000:0x300004] = b"file"
-        done, console = flash(board, binary, kind.name)
-        assert board.loader.written == done.written == 0
-        assert console.told("exactly this image: nothing to write")
-
-    with RomBoard(kind.chip, flash_kb, run=repl) as board:
-        board.loader.flash = content
-        binary.write_bytes(image.merged(kind.chip_image_id, offset, 61_000, "1.26.0"))
-        done, console = flash(board, binary, kind.name)
-        # The boot loader and the table are the same: only the application is written.
-        assert 61_000 < done.written < 61_200
-        assert done.written <= board.loader.written <= done.written + 4
-        assert console.told("files and settings on the board are kept")
-        assert content[0x9100:0x9104] == b"boot"
-        assert content[0x300000:0x300004] == b"file"
+        done, console = flash(board, binary)
+        assert content[0x10000 : 0x10000 + size] == binary.read_bytes()[0xF000:][:size]
+        assert (content[0x9100:0x9104], content[0x300000:0x300004]) == (b"boot", b"file")
+    # The boot loader and the table are the same: only the application is written.
+    assert written <= done.written <= written + 200
+    assert done.written <= board.loader.written <= done.written + 4
+    assert console.told("files and settings on the board are kept")
+    assert console.told("exactly this image: nothing to write") is not bool(written)
 
 
 @pytest.mark.parametrize("kind", BOARDS, ids=lambda kind: kind.name)
@@ -277,10 +275,10 @@ def run(board: RomBoard, binary: Path, *words: str) -> subprocess.Popen[str]:
 
 def test_ctrl_c_in_the_middle_and_the_same_command_once_more(tmp_path: Path) -> None:
     binary = tmp_path / "image.bin"
-    binary.write_bytes(image.merged(size=600_000))
+    binary.write_bytes(image.merged(size=300_000))
     with RomBoard("esp32", line=Line(bytes_per_s=300_000)) as board:
         process = run(board, binary, "--json")
-        while board.loader.written < 200_000:
+        while board.loader.written < 100_000:
             assert process.poll() is None, process.communicate()
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
