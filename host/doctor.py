@@ -123,6 +123,7 @@ def look_at_board(options: argparse.Namespace, console: Console, report: Report)
         files=seen.files,
         hello_at_s=seen.hello_at_s,
         restarted=seen.restarted,
+        gone=seen.gone,
     )
     if seen.cannot_restart:
         report.add([Finding(State.OPTIONAL, "restart", "not possible", seen.cannot_restart)])

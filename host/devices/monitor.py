@@ -52,8 +52,8 @@ def wishes(options: argparse.Namespace) -> Wishes:
     """Raises ValueError for what cannot be meant."""
     if options.wait is not None and not options.send:
         raise ValueError("--wait: for the answer to what? Add --send COMMAND")
-    if options.raw and options.wait is not None:
-        raise ValueError("--raw and --wait exclude each other: an answer has to be decoded")
+    if options.raw and options.send:
+        raise ValueError("--raw and --send exclude each other: an answer has to be decoded")
     sends = []
     for text in options.send:
         command = parse(text)

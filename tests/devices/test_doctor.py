@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import tty
 from pathlib import Path
 
@@ -108,6 +109,39 @@ def test_boards_that_only_print(capsys, text, answers, what, words):
     assert words in found[what][1]
     assert b"\x03" not in player.heard  # nothing is interrupted
     assert b"\x04" not in player.heard
+
+
+def test_a_port_without_a_reset_line(capsys, monkeypatch):
+    monkeypatch.setattr(look, "START_S", 0.3)
+    with Player("busy 1\r\n", {}) as player:
+        code, found = run(capsys, "--port", player.path, "--restart")
+    assert (code, found["restart"][0]) == (1, "optional")
+    assert found["program"][0] == "wrong"
+
+
+def test_a_port_that_goes_away(capsys, tmp_path):
+    board = FakeBoard(tmp_path / "board", "box-one")
+    threading.Timer(0.2, board.close).start()
+    code, found = run(capsys, "--port", board.path)
+    assert (code, wrong(found).keys()) == (1, {"port"})
+
+
+class Replugged(FakeBoard):
+    """Its port goes away and comes back as it restarts, as the USB of some chips does."""
+
+    def _frame(self, frame):
+        super()._frame(frame)
+        if frame.get("name") == "reboot":
+            threading.Thread(target=lambda: (self.close(), time.sleep(0.3), self.open())).start()
+
+
+def test_a_port_that_comes_back_with_the_restart(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(look, "START_S", 2)
+    monkeypatch.setattr(look, "SETTLE_S", 0.2)
+    with Replugged(tmp_path / "board", "box-one") as board:
+        code, found = run(capsys, "--port", board.path, "--restart")
+    assert (code, wrong(found)) == (0, {})
+    assert found["agent"][0] == "ok"
 
 
 def test_a_running_board_is_only_listened_to_and_asked(capsys, tmp_path):

@@ -205,6 +205,7 @@ def test_explain_shows_the_record_that_follows_and_no_older_one(board):
 WRONG = [
     (["--send", "overide on 10m"], 2, "did you mean override"),
     (["--send", "help"], 2, "only at the prompt"),
+    (["--raw", "--send", "ping"], 2, "exclude each other"),
     (["--wait"], 2, "Add --send"),
     (["--type", "decs"], 2, "did you mean dec"),
     (["--plot", "temp"], 2, "cannot be plotted"),

@@ -62,6 +62,13 @@ def test_text_around_frames_is_kept_in_order():
     assert shown == [b"rst:0x1\r", b">>> ", "log", b"tail", b"prompt"]
 
 
+def test_a_line_without_end_fills_no_memory():
+    stream = Stream()
+    found = [item for _ in range(100) for item in stream.feed(b"x" * 1000)]
+    assert 0 < len(b"".join([item.line for item in found])) <= 100_000
+    assert max(len(item.line) for item in found) < 6000
+
+
 SELECTIONS = [
     ([], [], {"tel", "dec", "text"}),
     (["dec,alarm"], [], {"dec"}),

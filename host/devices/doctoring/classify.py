@@ -45,7 +45,8 @@ class Expected:
 @dataclass(frozen=True)
 class Facts:
     """files: what lies in the board's root, where it was at its REPL to be asked, else None.
-    hello_at_s: this machine's time when the newest hello came.
+    hello_at_s: this machine's time when the newest hello came. gone: why the port went away, if it
+    did.
     """
 
     listened_s: float
@@ -54,12 +55,16 @@ class Facts:
     files: Sequence[str] | None = None
     hello_at_s: float | None = None
     restarted: bool = False
+    gone: str = ""
 
 
 def classify(text: str, frames: Sequence[dict[str, Any]], facts: Facts) -> list[Finding]:
     """text: all that came and was no frame; frames: those of the board, in order."""
     good, bad = _checked(frames)
     found = boot_text.starts(text, facts.listened_s, facts.restarted)
+    if facts.gone:
+        step = "plug it in anew; another cable or socket, if it goes on"
+        found.append(wrong("port", f"went away while it was looked at: {facts.gone}", step))
     found += _chip(text, facts.expected)
     if good:
         found += agent.findings(good, facts)
@@ -70,6 +75,8 @@ def classify(text: str, frames: Sequence[dict[str, Any]], facts: Facts) -> list[
         torn = text.count(TORN)
         if torn:
             found.append(note("line", f"{torn} frames were damaged on the way", "shorter cable"))
+    elif facts.gone:
+        pass
     elif not any(finding.next_step for finding in found):
         found += _without_frames(text, facts)
     return found

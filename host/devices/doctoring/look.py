@@ -5,7 +5,7 @@
 3. Only if no frame came: a carriage return and Ctrl-B, which stop nothing; at a prompt they bring
    MicroPython's banner, and there the names in the root directory are asked for.
 4. Only if a restart was asked for: by command, at the prompt, or by the reset line; then listen to
-   how it starts.
+   how it starts. The USB of some chips goes away meanwhile, and is opened again.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ TROUBLES_S = 0.3
 START_S = 12.0
 SETTLE_S = 8.0
 RESET_S = 0.1
+REOPEN_S = 0.25
 KEPT_BYTES = 200_000
 CALM = b"\r\x02"
 LIST = b"import os;print('files:',os.listdir('/'))\r"
@@ -43,7 +44,7 @@ PROMPT = ">>>"
 
 @dataclass
 class Seen:
-    """What came; `text` is all that was no frame."""
+    """What came; `text` is all that was no frame, `gone` why the port went away, if it did."""
 
     text: str = ""
     frames: list[dict[str, Any]] = field(default_factory=list)
@@ -52,6 +53,7 @@ class Seen:
     listened_s: float = 0.0
     restarted: bool = False
     cannot_restart: str = ""
+    gone: str = ""
 
 
 def look(
@@ -71,50 +73,55 @@ class _Look:
         self._decoder = frames.Decoder()
         self._text = b""
         self._seen = Seen()
-        self._gone = ""
+        self._port: SerialPort | None = None
         self._news = asyncio.Event()
         self._seq = self._answered = 0
 
     async def run(self, listen_s: float, restart: bool) -> Seen:
         try:
-            port = SerialPort(self._device, self._baud, self._received, self._ended)
+            self._open()
         except LinkError as error:
             raise refused(self._device, error) from error
         begun = time.monotonic()
         try:
             await self._until(lambda: False, listen_s)
-            await self._ask(port)
+            await self._ask()
             if restart:
                 begun = time.monotonic()
-                await self._restart(port)
+                await self._restart()
         finally:
-            port.close()
+            if self._port:
+                self._port.close()
         self._take(self._decoder.flush())
         self._seen.text = self._words()
         self._seen.listened_s = time.monotonic() - begun
         return self._seen
 
-    async def _ask(self, port: SerialPort) -> None:
-        self._send(port, "rebirth")
+    def _open(self) -> None:
+        self._port = SerialPort(self._device, self._baud, self._received, self._ended)
+        self._seen.gone = ""
+
+    async def _ask(self) -> None:
+        self._send("rebirth")
         if await self._until(lambda: self._answered == self._seq, ANSWER_S):
             await self._until(lambda: False, TROUBLES_S)
             return
-        port.write(CALM)
+        self._write(CALM)
         if await self._until(self._at_prompt, PROMPT_S):
             self._seen.frames = []  # from before the program was stopped
-            port.write(LIST)
+            self._write(LIST)
             await self._until(lambda: LISTED.search(self._words()) is not None, PROMPT_S)
             self._seen.files = _names(self._words())
 
-    async def _restart(self, port: SerialPort) -> None:
+    async def _restart(self) -> None:
         runs, at_prompt = self._answered == self._seq, self._at_prompt()
         self._seen.frames, self._seen.hello_at_s, self._seen.files = [], None, None
         self._text = b""
         if runs:
-            self._send(port, "reboot")
+            self._send("reboot")
         elif at_prompt:
-            port.write(RESTART)
-        else:
+            self._write(RESTART)
+        elif port := self._port:
             try:
                 port.hold_in_reset(True)
                 await asyncio.sleep(RESET_S)
@@ -122,14 +129,30 @@ class _Look:
             except OSError:
                 self._seen.cannot_restart = "the port has no reset line; press EN on the board"
         self._seen.restarted = not self._seen.cannot_restart
-        if await self._until(lambda: self._seen.hello_at_s is not None, START_S):
+        if not await self._until(lambda: self._seen.hello_at_s is not None, START_S):
+            await self._come_back()
+        if self._seen.hello_at_s is not None:
             await self._until(self._settled, SETTLE_S)
-        await self._ask(port)
+        await self._ask()
 
-    def _send(self, port: SerialPort, name: str) -> None:
+    async def _come_back(self) -> None:
+        end = time.monotonic() + START_S
+        while self._port is None and time.monotonic() < end:
+            await asyncio.sleep(REOPEN_S)
+            try:
+                self._open()
+            except LinkError:
+                continue
+            await self._until(lambda: self._seen.hello_at_s is not None, START_S)
+
+    def _write(self, data: bytes) -> None:
+        if self._port:
+            self._port.write(data)
+
+    def _send(self, name: str) -> None:
         self._seq += 1
         head = {"t": "cmd", "boot": 0, "seq": self._seq, "ms": 0, "at": int(time.time())}
-        port.write(frames.encode({**head, "id": self._id(), "name": name, "args": {}}))
+        self._write(frames.encode({**head, "id": self._id(), "name": name, "args": {}}))
 
     def _id(self) -> str:
         return f"doctor-{self._seq}"
@@ -137,7 +160,7 @@ class _Look:
     async def _until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         try:
             async with asyncio.timeout(timeout_s):
-                while not condition() and not self._gone:
+                while not condition() and self._port:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
@@ -160,7 +183,8 @@ class _Look:
                     self._answered = self._seq
 
     def _ended(self, reason: str) -> None:
-        self._gone = reason
+        self._port = None
+        self._seen.gone = reason
         self._news.set()
 
     def _words(self) -> str:

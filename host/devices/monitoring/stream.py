@@ -9,6 +9,8 @@ from agent.communication import frames
 from host.bridge.validate import DURABLE, FROM_HOST, VOLATILE
 
 TEXT = "text"
+# A line that is longer is cut, so that a board without line breaks fills no memory.
+MAX_LINE = 4096
 KINDS = (*VOLATILE, *DURABLE, *FROM_HOST, TEXT)
 
 
@@ -53,6 +55,8 @@ class Stream:
             if kind == frames.TEXT:
                 *lines, self._line = (self._line + rest[0]).split(b"\n")
                 found += [Text(line) for line in lines]
+                if len(self._line) > MAX_LINE:
+                    found += self._end_line()
             else:
                 found += self._end_line()
                 found.append(Frame(rest[0], rest[1]))

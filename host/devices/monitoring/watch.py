@@ -292,4 +292,5 @@ async def _first(tasks: list[asyncio.Task[Any]]) -> None:
 
 def may_prompt(console: Console) -> bool:
     """Whether there is a terminal to draw on and type at."""
-    return sys.stdin.isatty() and console.out.isatty() and not console.as_json
+    terminal = sys.stdin is not None and sys.stdin.isatty()
+    return terminal and console.out.isatty() and not console.as_json
