@@ -3,9 +3,11 @@
 Nothing is deleted: the damaged file stays beside the new one, under a name with the time.
 """
 
+import itertools
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
 # What the others depend on first: lives and cursors decide what counts as new and as delivered.
 TABLES = ("devices", "cursors", "notes", "commands", "rejected", "records", "telemetry")
@@ -88,16 +90,26 @@ def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str, until: fl
         order = ", ".join(column + direction for column in key.split(", "))
         try:
             cursor = old.execute(f"SELECT {names} FROM {table} ORDER BY {order}")
-            while rows := cursor.fetchmany(ROWS_AT_ONCE):
+            readable = True
+            while readable:
+                rows, readable = _readable(cursor)
                 db.execute("BEGIN")
                 sql = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"
-                count += db.executemany(sql, rows).rowcount
+                count += max(db.executemany(sql, rows).rowcount, 0)
                 db.execute("COMMIT")
-                if time.monotonic() > until:
+                if time.monotonic() > until or (readable and len(rows) < ROWS_AT_ONCE):
                     return count
         except sqlite3.Error:
             if db.in_transaction:
                 db.execute("ROLLBACK")
-            continue
-        break  # the whole table could be read
     return count
+
+
+def _readable(cursor: sqlite3.Cursor) -> tuple[list[tuple[Any, ...]], bool]:
+    """The next rows up to one that cannot be read, and whether there was none such."""
+    rows: list[tuple[Any, ...]] = []
+    try:
+        rows.extend(itertools.islice(cursor, ROWS_AT_ONCE))
+    except sqlite3.Error:
+        return rows, False
+    return rows, True

@@ -13,7 +13,8 @@ CREATE TABLE IF NOT EXISTS notes (gateway TEXT NOT NULL, name TEXT NOT NULL, val
     PRIMARY KEY (gateway, name)) WITHOUT ROWID;
 """
 MIGRATIONS = ("ALTER TABLE commands ADD COLUMN who TEXT NOT NULL DEFAULT ''", NOTES)
-SCHEMA = f"""{NOTES}CREATE TABLE records (
+SCHEMA = """
+CREATE TABLE records (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     device TEXT NOT NULL, life INTEGER NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL,
     kind TEXT NOT NULL, at INTEGER NOT NULL, received REAL NOT NULL,
@@ -61,7 +62,7 @@ def _prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_size_limit=4194304")
     if not tables:
         pragmas = f"PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={SCHEMA_VERSION};"
-        db.executescript(f"BEGIN;{SCHEMA}{pragmas}COMMIT;")
+        db.executescript(f"BEGIN;{SCHEMA}{NOTES}{pragmas}COMMIT;")
         return
     # Finds a read-only file or folder now, when a person is looking.
     db.execute("BEGIN IMMEDIATE")
