@@ -33,6 +33,7 @@ SAFE_BAUD = 115200  # what every cable and bridge manages
 SILENCE_S = 150
 
 UNFINISHED = "the board has no working firmware now; the same command finishes it"
+BROKE = "the chip answered, then the connection broke"
 UNPLUGGED = "the board was unplugged, or its cable has a loose contact"
 CABLE = "try another cable or USB socket, without a hub"
 BOOT_BUTTON = "hold BOOT while you press and let go of EN (or RST), let go of BOOT, then try again"
@@ -105,7 +106,13 @@ class Esptool:
         with _scratch() as folder:
             table = folder / "table.bin"
             words = ["read-flash", "--flash-size", "detect", hex(TABLE_OFFSET), hex(TABLE_SIZE)]
-            text = self._run([*words, str(table)])
+            try:
+                text = self._run([*words, str(table)])
+            except NoAnswerError as error:
+                # Nothing has been changed yet, so a line that broke deserves a second look.
+                if BROKE not in str(error):
+                    raise
+                text = self._run([*words, str(table)])
             return read_chip(text, table.read_bytes())
 
     def write(
@@ -188,7 +195,7 @@ def _no_answer(text: str) -> str:
     if "Lost connection" in text:
         return f"{UNPLUGGED}; {CABLE}"
     if "Connected to" in text:
-        return f"the chip answered, then the connection broke; {CABLE}, or take a lower --baud"
+        return f"{BROKE}; {CABLE}, or take a lower --baud"
     return f"no answer from a boot loader; {BOOT_BUTTON}"
 
 

@@ -169,6 +169,18 @@ def test_blocks_that_arrive_garbled_are_sent_again(binary: Path) -> None:
         assert on_flash(board, binary, 0x1000)
 
 
+def test_what_fails_fast_is_tried_slowly(binary: Path) -> None:
+    """Whether a line bears a baud rate is only seen when it is used."""
+    with RomBoard("esp32", line=Line(max_baud=115200), run=repl) as board:
+        console = Voice()
+        options = Options(load_board("esp32"), port=board.port, image=binary, wait_s=0.5)
+        with pytest.raises(NoAnswerError, match="MicroPython does not answer"):
+            verb.flash(options, console)  # a pty cannot reset the board, so it does not start
+        assert on_flash(board, binary, 0x1000)
+    assert console.told("at 460800 baud: ")
+    assert console.told("once more at 115200 baud")
+
+
 @pytest.mark.parametrize("seed", range(LINES))
 def test_a_bad_line_never_passes_a_wrong_image_for_a_right_one(seed: int, binary: Path) -> None:
     line = Line(drop_rate=1e-5, garble_rate=1e-5, seed=seed)

@@ -9,6 +9,7 @@ import os
 import random
 import select
 import tempfile
+import termios
 import threading
 import time
 import tty
@@ -25,7 +26,8 @@ from tests.devices.rom.loader import Loader
 @dataclass
 class Line:
     """What the cable does to the bytes. Rates are per byte, on the way to the chip and, with
-    `answers`, on the way back; `unplug_at`: after so many bytes to the chip the port vanishes.
+    `answers`, on the way back; `unplug_at`: after so many bytes to the chip the port vanishes;
+    `max_baud`: what is sent faster is lost.
     """
 
     drop_rate: float = 0.0
@@ -34,6 +36,7 @@ class Line:
     bytes_per_s: float = 0.0
     dead: bool = False
     unplug_at: int | None = None
+    max_baud: int = 921600
     seed: int = 1
 
 
@@ -99,12 +102,18 @@ class RomBoard:
             if self.line.unplug_at is not None and self.received > self.line.unplug_at:
                 self._unplug()
                 return
-            if self.line.dead:
+            if self.loader.baud > self.line.max_baud and self._host_is_slow():
+                # The host has gone back to the start: where there are DTR and RTS, by a reset.
+                self.loader.reset()
+            if self.line.dead or self.loader.baud > self.line.max_baud:
                 continue
             for packet in decoder.feed(self._through(data)):
                 for answer in self.loader.packet(packet):
                     back = slip.encode(answer)
                     self._send(self._through(back) if self.line.answers else back)
+
+    def _host_is_slow(self) -> bool:
+        return termios.tcgetattr(self._slave)[5] == termios.B115200
 
     def _through(self, data: bytes) -> bytes:
         line = self.line
