@@ -19,7 +19,7 @@ from agent.cognition.engine import FormatError, Model, ModelError, ops, schema
 from agent.cognition.engine.graph import Graph, Operator
 from host.devices.boards import Board, load_board
 from host.devices.errors import DeviceError
-from host.model_costs import instructions, kernel_sets, macs_of, weights_bytes
+from host.model_costs import instructions, kernel_sets, macs_of, set_of, weights_bytes
 from host.operator_advice import FULL_INT8, advice
 
 # Far above any board's arena; a model that needs more is reported, not refused.
@@ -45,11 +45,13 @@ class Report:
     """problems: why the engine refuses the model, or why the board has no room; empty is good.
 
     arena_bytes: Model.ram; kept_arena_bytes: the same with inputs that outlive invoke(), which is
-    how boards load models they explain. None where the model is refused.
+    how boards load models they explain. None where the model is refused. kernels: the set the
+    board's chip gets.
     """
 
     file_bytes: int
     board: str | None = None
+    kernels: str | None = None
     layers: list[Layer] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     arena_bytes: int | None = None
@@ -95,7 +97,9 @@ def check_model(data: bytes, board: Board | str | None = None) -> Report:
     """
     if isinstance(board, str):
         board = load_board(board)
-    report = Report(len(data), board.name if board else None)
+    report = Report(len(data))
+    if board:
+        report.board, report.kernels = board.name, set_of(board.chip)
     try:
         graph = Graph(data, ops.name_of)
     except FormatError as error:
@@ -182,10 +186,10 @@ def _fit(report: Report, board: Board) -> None:
 
 
 def lines_of(report: Report, name: str) -> list[str]:
-    """The report as text."""
+    """The report as text: estimates for the board's kernels, or without a board for every set."""
     lines = []
     if report.layers:
-        sets = list(kernel_sets())
+        sets = [report.kernels] if report.kernels else list(kernel_sets())
         head = (
             f"{'':>3} {'operator':28} {'v':>2} {'output':18} {'MAC':>11} {'weights':>8} {'act.':>7}"
         )
@@ -198,7 +202,8 @@ def lines_of(report: Report, name: str) -> list[str]:
             for layer in report.layers
         ]
         lines.append("")
-        for kind, kernels in kernel_sets().items():
+        for kind in sets:
+            kernels = kernel_sets()[kind]
             lines.append(
                 f"{kind:9} {report.instructions(kind):>15,} instructions, at least "
                 f"{report.milliseconds(kind):,.1f} ms at {kernels.clock_mhz} MHz; {kernels.source}"

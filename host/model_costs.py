@@ -19,12 +19,14 @@ _LSTM_WEIGHTS = range(1, 9)
 
 @dataclass(frozen=True)
 class KernelSet:
-    """instructions: by operator, (per step, per output item). source: where they come from."""
+    """instructions: by operator, (per step, per output item, per item gathered into a window).
+    source: how they were counted.
+    """
 
     name: str
     clock_mhz: int
     source: str
-    instructions: dict[str, tuple[float, float]]
+    instructions: dict[str, tuple[float, float, float]]
 
 
 @cache
@@ -33,10 +35,24 @@ def kernel_sets() -> dict[str, KernelSet]:
     raw = tomllib.loads(COSTS.read_text(encoding="utf-8"))
     result: dict[str, KernelSet] = {}
     for name, table in raw.items():
-        given = {key: (v[0], v[1]) for key, v in table.items() if isinstance(v, list)}
+        given = {key: _three(v) for key, v in table.items() if isinstance(v, list)}
         base = result["portable"].instructions if result else {}
         result[name] = KernelSet(name, table["clock_mhz"], table["source"], {**base, **given})
     return result
+
+
+def _three(figures: list[float]) -> tuple[float, float, float]:
+    per_step, per_output, per_gathered = [*figures, 0][:3]
+    return per_step, per_output, per_gathered
+
+
+def set_of(chip: str) -> str:
+    """The kernel set a chip gets (firmware/agent/cognition/engine/kernels/choice.py)."""
+    # What compiles is loaded only where it is asked for.
+    from host.devices.build import CHIPS
+
+    # Simulated boards run no machine code.
+    return CHIPS[chip].kernels or "viper" if chip in CHIPS else "portable"
 
 
 def macs_of(op: Operator) -> int:
@@ -82,8 +98,20 @@ def instructions(op: Operator, kernels: KernelSet) -> int:
     if name == "QUANTIZE" and op.inputs[0].type == schema.FLOAT32:
         name = "QUANTIZE_FLOAT"
     table = kernels.instructions
-    per_step, per_output = table.get(name, table["OTHER"])
-    return round(steps_of(op) * per_step + y.size * per_output)
+    per_step, per_output, per_gathered = table.get(name, table["OTHER"])
+    gathered = _gathered(op) if per_gathered else 0
+    return round(steps_of(op) * per_step + y.size * per_output + gathered * per_gathered)
+
+
+def _gathered(op: Operator) -> int:
+    """Items a convolution copies into windows: none where a window is one pixel after the other."""
+    weights = op.inputs[1]
+    if op.name != "CONV_2D" or not weights or not op.options:
+        return 0
+    out, terms = op.outputs[0].shape, prod(weights.shape[1:])
+    if prod(weights.shape[1:3]) == 1 and out[1:3] == op.inputs[0].shape[1:3]:
+        return 0
+    return prod(out[:3]) * terms
 
 
 def weights_bytes(op: Operator) -> int:

@@ -16,8 +16,11 @@ SETS = {
     "esp32s2": ("esp32s2",),
     "esp32c3": ("portable", "viper", "rv32"),
 }
-# Operators' modules of no use to the others; the rest of ops/ is shared.
-_FAMILIES = {entry[3] for entry in ops.kernels().values()}
+# Modules of operators that no other module, as boards get them, takes anything from.
+_LEAVES = {
+    "depthwise", "elementwise", "lstm", "pooling", "quantize", "reduce", "resize", "softmax",
+    "transpose_conv",
+}  # fmt: skip
 # What `setup` and the statements call by name: the build must not shorten it.
 _NAMES = "Model invoke predict inputs outputs kernels select NAME"
 
@@ -47,11 +50,10 @@ class Counted:
 def files(name: str, operators: Sequence[str]) -> dict[str, bytes]:
     """The engine for a chip, with the modules of some operators only: there is little room."""
     wanted = {entry[3] for entry in ops.kernels().values() if entry[0] in operators}
-    wanted.add("fully_connected")  # the proof of a kernel set needs it
     result = {}
     for path, content in chip.engine_files(name, _NAMES).items():
         module = path.split("/")[-1].split(".")[0]
-        if "/ops/" not in path or module not in _FAMILIES - wanted:
+        if "/ops/" not in path or module not in _LEAVES - wanted:
             result[path] = content
     return result
 
