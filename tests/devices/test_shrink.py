@@ -314,6 +314,12 @@ def test_repeated_phrases_are_kept_once():
     assert "unknown number of " in shrunk["p/phrases.py"]
 
 
+def test_assignments_to_several_names_make_no_tuple():
+    text = "def f(a, b):\n    a, b = b, a\n    c = (a, b)\n    return (c, a)\n"
+    (shrunk,) = shrink({"p/a.py": text}).values()
+    assert "= (" not in shrunk
+
+
 def test_broken_files_are_named():
     with pytest.raises(SyntaxError) as error:
         shrink({"p/bad.py": "def f(:"})

@@ -25,7 +25,7 @@ _OBJECTS = (
 # Of MicroPython's own modules, and of objects they make.
 _MICROPYTHON = """
     micropython const native viper mem_info qstr_info heap_lock heap_unlock schedule opt_level
-    alloc_emergency_exception_buf kbd_intr stack_use asm_xtensa asm_rv32 data ptr ptr8 ptr16
+    alloc_emergency_exception_buf kbd_intr stack_use asm_xtensa asm_rv32 ptr ptr8 ptr16
     ptr32 mem_alloc mem_free threshold ticks_ms ticks_us ticks_cpu ticks_diff ticks_add sleep
     sleep_ms sleep_us implementation print_exception register unregister modify poll ipoll
     POLLIN POLLOUT POLLERR POLLHUP ilistdir statvfs mount umount VfsFat VfsLfs2 dupterm uctypes
@@ -43,8 +43,10 @@ _MICROPYTHON = """
     idf_heap_info nvs get_i32 set_i32 get_blob set_blob commit network WLAN socket erase_key
     hostname country active isconnected status connect disconnect config ifconfig
 """
+# What CPython's memoryviews have and MicroPython's have not.
+_ELSEWHERE = frozenset({"shape", "strides", "suboffsets", "ndim", "contiguous", "nbytes", "obj"})
 EXTERNAL = (
     frozenset(itertools.chain.from_iterable(dir(each) for each in _OBJECTS))
     | frozenset(_MICROPYTHON.split())
     | frozenset(keyword.kwlist)
-)
+) - _ELSEWHERE

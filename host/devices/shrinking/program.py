@@ -155,10 +155,24 @@ class Program:
 
     def sources(self) -> dict[str, str]:
         """path -> text."""
-        return {
-            module.path: ast.unparse(ast.fix_missing_locations(module.tree)) + "\n"
-            for module in self.modules.values()
-        }
+        return {module.path: text_of(module.tree) for module in self.modules.values()}
+
+
+def text_of(tree: ast.Module) -> str:
+    """A module's text. In `a, b = c, d` without the brackets that ast.unparse puts on the right:
+    with them MicroPython makes a tuple, which allocates.
+    """
+    lines = ast.unparse(ast.fix_missing_locations(tree)).split("\n")
+    for i, line in enumerate(lines):
+        left, equals, right = line.partition(" = (")
+        if equals and right.endswith(")"):
+            bare = f"{left} = {right[:-1]}"
+            try:
+                if ast.dump(ast.parse(bare.strip())) == ast.dump(ast.parse(line.strip())):
+                    lines[i] = bare
+            except SyntaxError:
+                continue
+    return "\n".join(lines) + "\n"
 
 
 def become(node: ast.AST, other: ast.AST) -> None:
@@ -173,7 +187,7 @@ def is_native(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 
 class _Bare(ast.NodeTransformer):
-    """Takes off what a board does not run: docstrings and annotations."""
+    """Takes off what a board does not need: docstrings, annotations, __all__."""
 
     def _block(self, node):  # type: ignore[no-untyped-def]
         first = node.body[0] if node.body else None
@@ -185,7 +199,18 @@ class _Bare(ast.NodeTransformer):
             node.body.append(ast.Pass())
         return node
 
-    visit_Module = visit_ClassDef = _block
+    visit_ClassDef = _block
+
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        node.body = [
+            statement
+            for statement in node.body
+            if not (
+                isinstance(statement, ast.Assign)
+                and any(isinstance(t, ast.Name) and t.id == "__all__" for t in statement.targets)
+            )
+        ]
+        return self._block(node)
 
     def visit_FunctionDef(self, node):  # type: ignore[no-untyped-def]
         if not is_native(node):

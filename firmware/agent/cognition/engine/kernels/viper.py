@@ -290,7 +290,9 @@ class Rows:
         self._q = _scaled(units, 1, zero_out, lowest, highest, self._each, address(scales))
 
     def run(self):
-        window, wide, fields, acc, q = self._window, self._wide, self._fields, self._acc, self._q
+        window = self._window
+        wide, fields = self._wide, self._fields
+        acc, q = self._acc, self._q
         at = self._at
         offset = at * self._each
         if window:
