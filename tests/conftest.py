@@ -24,6 +24,7 @@ SLOW_FILES = {
     "bridge/test_bridge_web.py",
     "devices/test_build.py",
     "devices/test_flash.py",
+    "devices/test_flash_command.py",
     "devices/test_flash_on_rom.py",
     "devices/test_flash_to_agent.py",
     "devices/test_installer.py",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import serial
@@ -48,32 +47,32 @@ class Alive:
         return match[1] if match else ""
 
 
-def wait(port: str, timeout_s: float = 30, now: Callable[[], float] = time.monotonic) -> Alive:
+def wait(port: str, timeout_s: float = 30) -> Alive:
     """Wait until MicroPython, or an agent that was there before, answers on `port`.
 
     The port may vanish and come back meanwhile, as the native USB of some chips does. Raises
     NoAnswerError with what the board said instead.
     """
-    began = now()
+    began = poked = time.monotonic()
+    until = began + timeout_s
     seen = b""
     decoder = frames.Decoder()
     trouble = ""
-    poked = began
-    while now() < began + timeout_s:
+    while time.monotonic() < until:
         try:
             with serial.serial_for_url(port, BAUD, timeout=0.1, write_timeout=1) as line:
-                while now() < began + timeout_s:
+                while time.monotonic() < until:
                     data = line.read(max(1, line.in_waiting))
                     seen = (seen + data)[-KEPT_BYTES:]
                     if seen.rstrip(b" ").endswith(b">>>"):
                         return Alive(_banner(line, seen))
                     if any(kind == frames.FRAME for kind, *_ in decoder.feed(data)):
                         return Alive("")
-                    if now() >= poked + POKE_S:
-                        poked = now()
+                    if time.monotonic() >= poked + POKE_S:
+                        poked = time.monotonic()
                         # A first start makes the file system: nothing may interrupt that, so only
                         # a board that has been silent for long is interrupted.
-                        late = now() > began + timeout_s / 2
+                        late = time.monotonic() > began + timeout_s / 2
                         line.write(INTERRUPT if late else RETURN)
         except (OSError, serial.SerialException) as error:
             trouble = str(error)
@@ -101,4 +100,4 @@ def _banner(line: serial.SerialBase, seen: bytes) -> str:
         line.write(key)
         answer += line.read_until(until)
     found = BANNER.search(answer) or BANNER.search(seen)
-    return found[0].decode("utf-8", "replace") if found else ""
+    return found[0].decode("utf-8", "replace") if found else "MicroPython"

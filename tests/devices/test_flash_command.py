@@ -1,0 +1,61 @@
+"""The verb flash as a command: what it prints, Ctrl-C, exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from host.devices import flash as verb
+from tests.devices.rom import image
+from tests.devices.rom.board import Line, RomBoard
+from tests.devices.test_flash import on_flash, repl
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(board: RomBoard, binary: Path, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "host.devices.flash", "--board", "esp32", "--no-reset"]
+    command += ["--port", board.port, "--image", str(binary), "--no-monitor", "--no-deploy", *words]
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'firmware'}"}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=env)
+
+
+def test_ctrl_c_in_the_middle_and_the_same_command_once_more(tmp_path: Path) -> None:
+    binary = tmp_path / "image.bin"
+    binary.write_bytes(image.merged(size=300_000))
+    with RomBoard("esp32", line=Line(bytes_per_s=300_000)) as board:
+        process = run(board, binary, "--json")
+        while board.loader.written < 100_000:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "no working firmware now; the same command finishes it" in err
+    events = [json.loads(line) for line in out.splitlines()]
+    assert events[-1]["event"] == "stopped"
+    assert {"progress", "step"} <= {event["event"] for event in events}
+    assert not on_flash(board, binary, 0x1000)
+
+    with RomBoard("esp32", run=repl) as again:
+        again.loader.flash = board.loader.flash
+        process = run(again, binary)
+        assert process.stderr
+        for line in process.stderr:
+            if verb.PRESS_EN in line:
+                again.reset()
+        assert process.wait(20) == 0
+        assert on_flash(again, binary, 0x1000)
+
+
+def test_as_json_an_error_is_the_last_line(tmp_path: Path) -> None:
+    binary = tmp_path / "image.bin"
+    binary.write_bytes(image.merged())
+    with RomBoard("esp32s3") as board:
+        out, _ = run(board, binary, "--json").communicate(timeout=30)
+    last = json.loads(out.splitlines()[-1])
+    assert (last["event"], last["error"], last["exit_code"]) == ("error", "WrongChipError", 7)
