@@ -70,12 +70,13 @@ def test_unknown_chips_are_refused():
         build.board_files("esp8266")
 
 
+# Packages stay: the kernels are proved whenever theirs is loaded.
 IMPORTS = """
 import gc, sys
 for name in NAMES:
     __import__(name)
     for each in list(sys.modules):
-        if each.startswith("agent"):
+        if each.startswith("agent") and each not in PACKAGES:
             del sys.modules[each]
     gc.collect()
 """
@@ -105,7 +106,8 @@ def on_chip(chip, chosen, code, **values):
     names = [name[:-4].removesuffix("/__init__").replace("/", ".") for name in files]
     packages = {"agent/__init__.py", "agent/cognition/__init__.py", "agent/rare/__init__.py"}
     files |= {name: b"" for name in packages if name[:-3] + ".mpy" not in files}
-    for key, value in {"NAMES": names, **values}.items():
+    kept = [n.rpartition("/")[0].replace("/", ".") for n in files if "/__init__." in n]
+    for key, value in {"NAMES": names, "PACKAGES": kept, **values}.items():
         code = code.replace(key, repr(value))
     return emulated.run(chip, files, code, []).output
 
