@@ -19,6 +19,8 @@ SLOW_FILES = {
     "bridge/test_bridge_metrics.py",
     "bridge/test_bridge_embedded.py",
     "bridge/test_bridge_links.py",
+    "bridge/test_bridge_modbus.py",
+    "bridge/test_bridge_modbus_bad_clients.py",
     "bridge/test_bridge_mqtt.py",
     "bridge/test_bridge_store.py",
     "bridge/test_bridge_web.py",
