@@ -22,6 +22,7 @@ BUILT_IN = {
     "mqtt_boards": "host.gateways.mqtt_boards",
     "webhook": "host.gateways.webhook",
     "file": "host.gateways.file",
+    "modbus": "host.gateways.modbus",
     "web": "host.gateways.web.server",
 }
 # Imported though the configuration has no table of theirs: flags and defaults count, too.
