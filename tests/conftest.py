@@ -43,6 +43,7 @@ SLOW_FILES = {
     "engine/test_golden.py",
     "engine/test_kernels.py",
     "engine/test_lstm.py",
+    "engine/test_memory.py",
     "engine/test_pooling.py",
     "engine/test_random_models.py",
     "engine/test_reduce.py",

@@ -35,7 +35,6 @@ GROUPS: Groups = {
     ),
     "agent/cognition/engine/__init__.py": (
         "agent/cognition/engine/errors.py",
-        "agent/cognition/engine/float32.py",
         "agent/cognition/engine/model.py",
         "agent/cognition/engine/views.py",
     ),
@@ -43,7 +42,6 @@ GROUPS: Groups = {
     "agent/cognition/engine/loader.py": (
         "agent/cognition/engine/flatbuffer.py",
         "agent/cognition/engine/graph.py",
-        "agent/cognition/engine/planner.py",
         "agent/cognition/engine/schema.py",
     ),
     # Whoever needs the second needs the first, or little is lost.

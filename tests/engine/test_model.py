@@ -102,3 +102,58 @@ def test_no_two_live_tensors_overlap(items):
 )
 def test_arena_is_as_small_as_it_can_be(items, size):
     assert place([Span(*item) for item in items]) == size
+
+
+SCALES = (0.0244, 1.0, 0.5, 3e-5, 77.7, 1 / 3, 1e-31)
+
+QUANTISE = """
+import struct, sys
+from agent.cognition.engine import InputError, Model
+for k in range(int(sys.argv[2])):
+    model = Model("%s/%d.tflite" % (sys.argv[1], k), keep_inputs=True)
+    with open("%s/%d.in" % (sys.argv[1], k), "rb") as file:
+        data = file.read()
+    values = struct.unpack("<%df" % (len(data) // 4), data)
+    width = len(model.inputs[0])
+    for start in range(0, len(values), width):
+        (output,) = model.predict([list(values[start : start + width])])
+        print(bytes([v & 255 for v in model.inputs[0]]).hex(), bytes(memoryview(output)).hex())
+    model.predict([tuple(values[:width])])
+    for wrong in ([1.0] * (width - 1), [1.0] * (width + 1), ["x"] * width):
+        try:
+            model.predict([wrong])
+        except InputError:
+            print("InputError")
+"""
+
+
+@pytest.mark.vm
+def test_numbers_on_the_vm_are_rounded_as_in_c(tmp_path, run_on_vm):
+    """Ties, their neighbours, numbers far outside, NaN: as float32 division and lround do it."""
+    rng = np.random.default_rng(3)
+    wanted = []
+    for k, scale in enumerate(np.float32(SCALES)):
+        zero_point = int(rng.integers(-128, 128))
+        b = Builder()
+        x = b.tensor((1, 8), float(scale), zero_point)
+        y = b.operator("RESHAPE", [x], b.tensor((8,), float(scale), zero_point), 1)
+        (tmp_path / f"{k}.tflite").write_bytes(b.build([x], [y]))
+        ties = (rng.integers(-300, 300, 160) + 0.5).astype(np.float32) * scale
+        beside = [np.nextafter(ties, np.float32(to)) for to in (-np.inf, np.inf)]
+        far = np.float32([0, -0.0, 1e9, -1e9, 3e38, -3e38, np.inf, -np.inf, np.nan, 1e-40, 0, 0])
+        wide = rng.uniform(-700, 700, 164).astype(np.float32) * scale
+        values = np.concatenate([ties, *beside, far, wide, rng.normal(0, 9, 160) * scale])
+        values = values.astype(np.float32)[: len(values) // 8 * 8]
+        (tmp_path / f"{k}.in").write_bytes(values.tobytes())
+        with np.errstate(all="ignore"):
+            quotients = values / scale
+            rounded = np.trunc(quotients + np.copysign(np.float64(0.5), quotients))
+            rounded = np.nan_to_num(rounded, nan=0, posinf=999, neginf=-999)
+            raw = np.clip(np.clip(rounded, -999, 999) + zero_point, -128, 127).astype(np.int8)
+            floats = (raw.astype(np.float32) - zero_point) * scale
+        for row, out in zip(raw.reshape(-1, 8), floats.reshape(-1, 8), strict=True):
+            wanted.append(f"{row.tobytes().hex()} {out.tobytes().hex()}")
+        wanted += ["InputError"] * 3
+    script = tmp_path / "quantise.py"
+    script.write_text(QUANTISE)
+    assert run_on_vm(script, tmp_path, len(SCALES)) == wanted

@@ -27,7 +27,7 @@ class Reader:
     def __init__(self, data):
         self.data = data
         self.size = len(data)
-        self.vtables: dict = {}
+        self._vtables: dict = {}
 
     def number(self, position: int, kind: str = "<I") -> int:
         """What struct reads there."""
@@ -36,12 +36,12 @@ class Reader:
                 return unpack_from(kind, self.data, position)[0]
             except _OUTSIDE:
                 pass
-        raise self.outside(position, struct.calcsize(kind))
+        raise self.outside(position)
 
-    def outside(self, position: int, size: int) -> FormatError:
+    def outside(self, position: int) -> FormatError:
         return FormatError(
-            "file is truncated or damaged: %d bytes at offset %d lie outside its %d bytes"
-            % (size, position, self.size)
+            "file is truncated or damaged: what is at offset %d reaches outside its %d bytes"
+            % (position, self.size)
         )
 
     def i8(self, position: int) -> int:
@@ -50,18 +50,45 @@ class Reader:
     def i32(self, position: int) -> int:
         return self.number(position, "<i")
 
-    def vtable(self, position: int) -> tuple:
-        """Where a table's fields lie in it, 0 where absent."""
-        if position < 0:
-            raise self.outside(position, 4)
-        size = self.number(position, "<H")
+    def fields(self, table: int) -> tuple:
+        """Where the fields of a table lie in it, 0 where absent."""
+        if table > self.size - 4:
+            raise self.outside(table)
+        vtable = table - unpack_from("<i", self.data, table)[0]
+        return self._vtables.get(vtable) or self._vtable(vtable)
+
+    def _vtable(self, position):
+        size = self.number(position, "<H") if position >= 0 else 0
         if size < 4 or position + size > self.size:
-            raise self.outside(position, size)
+            raise self.outside(position)
         count = min((size - 4) >> 1, _FIELDS)
         fields = unpack_from("<%dH" % count, self.data, position + 4) + (0,) * (_FIELDS - count)
-        if len(self.vtables) < _MOST_VTABLES:
-            self.vtables[position] = fields
+        if len(self._vtables) < _MOST_VTABLES:
+            self._vtables[position] = fields
         return fields
+
+    def vector(self, position: int, item_size: int) -> tuple:
+        """(position of the first item, number of items) of the vector a field there refers to."""
+        data = self.data
+        size = self.size
+        # In line: on a board, a call costs more than a read.
+        try:
+            start = position + unpack_from("<I", data, position)[0] + 4
+            if start <= size:
+                length = unpack_from("<I", data, start - 4)[0]
+                if length * item_size <= size - start:
+                    return start, length
+        except _OUTSIDE:
+            pass
+        raise self.outside(position)
+
+    def i32s(self, position: int, most: int) -> tuple:
+        """A vector of at most so many int32."""
+        start, length = self.vector(position, 4)
+        if length > most:
+            raise FormatError("a list of %d numbers; at most %d are supported" % (length, most))
+        kind = _KINDS[length] if length < len(_KINDS) else "<%di" % length
+        return unpack_from(kind, self.data, start)
 
     def root(self) -> "Table":
         return Table(self, self.number(0))
@@ -73,11 +100,7 @@ class Table:
     def __init__(self, reader: Reader, position: int):
         self.reader = reader
         self.position = position
-        # On a board a call costs more than a read, so reads stand in line here and below.
-        if position > reader.size - 4:
-            raise reader.outside(position, 4)
-        vtable = position - unpack_from("<i", reader.data, position)[0]
-        self._fields = reader.vtables.get(vtable) or reader.vtable(vtable)
+        self._fields = reader.fields(position)
 
     def at(self, field: int) -> int:
         """Absolute position of a field's value, 0 where the field is absent."""
@@ -87,13 +110,7 @@ class Table:
     def number(self, field: int, kind: str, default: int = 0) -> int:
         """A field as struct reads it."""
         offset = self._fields[field]
-        if not offset:
-            return default
-        reader = self.reader
-        try:
-            return unpack_from(kind, reader.data, self.position + offset)[0]
-        except _OUTSIDE:
-            raise reader.outside(self.position + offset, struct.calcsize(kind))
+        return self.reader.number(self.position + offset, kind) if offset else default
 
     def i8(self, field: int, default: int = 0) -> int:
         return self.number(field, "<b", default)
@@ -104,27 +121,10 @@ class Table:
     def u32(self, field: int, default: int = 0) -> int:
         return self.number(field, "<I", default)
 
-    def table(self, field):
-        """The table a field refers to, or None."""
-        offset = self._fields[field]
-        if not offset:
-            return None
-        offset += self.position
-        return Table(self.reader, offset + self.reader.number(offset))
-
     def vector(self, field, item_size):
-        """(position of the first item, number of items) of a vector; (0, 0) where absent."""
-        position = self._fields[field]
-        if not position:
-            return 0, 0
-        position += self.position
-        reader = self.reader
-        position += reader.number(position)
-        length = reader.number(position)
-        position += 4
-        if length * item_size > reader.size - position:
-            raise reader.outside(position, length * item_size)
-        return position, length
+        """Of a vector: (position of the first item, number of items); (0, 0) where absent."""
+        position = self.at(field)
+        return self.reader.vector(position, item_size) if position else (0, 0)
 
     def tables(self, field: int) -> list:
         """Positions of the tables in a vector of tables: Table(reader, position) opens one."""
@@ -133,9 +133,6 @@ class Table:
         return [p + unpack_from("<I", data, p)[0] for p in range(start, start + 4 * length, 4)]
 
     def i32s(self, field: int, most: int) -> tuple:
-        """A vector of at most so many int32."""
-        start, length = self.vector(field, 4)
-        if length > most:
-            raise FormatError("a list of %d numbers; at most %d are supported" % (length, most))
-        kind = _KINDS[length] if length < len(_KINDS) else "<%di" % length
-        return unpack_from(kind, self.reader.data, start)
+        """A vector of at most so many int32; none where absent."""
+        position = self.at(field)
+        return self.reader.i32s(position, most) if position else ()

@@ -1,134 +1,142 @@
-"""The .tflite file as tensors and operators, checked as far as it can be for any operator.
-
-The compiler folds the field numbers; as ordinary globals they would take 2 KB of a board's heap.
-"""
-
-try:
-    from micropython import const
-except ImportError:
-
-    def const(value):
-        return value
-
+"""The .tflite file as tensors and operators, checked as far as it can be for any operator."""
 
 from . import schema
 from .errors import FormatError, UnsupportedError
 from .flatbuffer import Reader, Table
-from .float32 import from_bits
 
 # table Model
-_MODEL_VERSION = const(0)
-_MODEL_OPERATOR_CODES = const(1)
-_MODEL_SUBGRAPHS = const(2)
-_MODEL_BUFFERS = const(4)
-_MODEL_METADATA = const(6)
+_MODEL_VERSION = 0
+_MODEL_OPERATOR_CODES = 1
+_MODEL_SUBGRAPHS = 2
+_MODEL_BUFFERS = 4
+_MODEL_METADATA = 6
 
 # table Metadata
-_METADATA_NAME = const(0)
+_METADATA_NAME = 0
 
 # table Buffer
-_BUFFER_DATA = const(0)
-_BUFFER_OFFSET = const(1)
+_BUFFER_DATA = 0
+_BUFFER_OFFSET = 1
 
 # table OperatorCode; builtin_code outgrew its byte, the larger of the two counts
-_OPCODE_DEPRECATED_BUILTIN = const(0)
-_OPCODE_CUSTOM = const(1)
-_OPCODE_VERSION = const(2)
-_OPCODE_BUILTIN = const(3)
+_OPCODE_DEPRECATED_BUILTIN = 0
+_OPCODE_CUSTOM = 1
+_OPCODE_VERSION = 2
+_OPCODE_BUILTIN = 3
 
 # table SubGraph
-_SUBGRAPH_TENSORS = const(0)
-_SUBGRAPH_INPUTS = const(1)
-_SUBGRAPH_OUTPUTS = const(2)
-_SUBGRAPH_OPERATORS = const(3)
+_SUBGRAPH_TENSORS = 0
+_SUBGRAPH_INPUTS = 1
+_SUBGRAPH_OUTPUTS = 2
+_SUBGRAPH_OPERATORS = 3
 
 # table Tensor
-_TENSOR_SHAPE = const(0)
-_TENSOR_TYPE = const(1)
-_TENSOR_BUFFER = const(2)
-_TENSOR_QUANTIZATION = const(4)
-_TENSOR_IS_VARIABLE = const(5)
-_TENSOR_SPARSITY = const(6)
+_TENSOR_SHAPE = 0
+_TENSOR_TYPE = 1
+_TENSOR_BUFFER = 2
+_TENSOR_QUANTIZATION = 4
+_TENSOR_IS_VARIABLE = 5
+_TENSOR_SPARSITY = 6
 
 # table QuantizationParameters
-_QUANTIZATION_SCALE = const(2)
-_QUANTIZATION_ZERO_POINT = const(3)
-_QUANTIZATION_DIMENSION = const(6)
+_QUANTIZATION_SCALE = 2
+_QUANTIZATION_ZERO_POINT = 3
+_QUANTIZATION_DIMENSION = 6
 
 # table Operator
-_OPERATOR_OPCODE = const(0)
-_OPERATOR_INPUTS = const(1)
-_OPERATOR_OUTPUTS = const(2)
-_OPERATOR_OPTIONS = const(4)
+_OPERATOR_OPCODE = 0
+_OPERATOR_INPUTS = 1
+_OPERATOR_OUTPUTS = 2
+_OPERATOR_OPTIONS = 4
 
-_CUSTOM = const(32)
+_CUSTOM = 32
 
 # The one operator with state, and where its state is among its inputs.
-_LSTM = const(44)
-_LSTM_HIDDEN_STATE = const(18)
-_LSTM_CELL_STATE = const(19)
+_LSTM = 44
+_LSTM_HIDDEN_STATE = 18
+_LSTM_CELL_STATE = 19
 
 # Real models stay below these. In a hostile file vectors can overlap, so that the work of loading
 # it would grow with the square of its size.
-_MAX_DIMENSIONS = const(8)
-_MAX_OPERANDS = const(64)
-_MAX_OPERATORS = const(1024)
-_MAX_TENSORS = const(4096)
-_MAX_OVERLAP = const(16)
+_MAX_DIMENSIONS = 8
+_MAX_OPERANDS = 64
+_MAX_OPERATORS = 1024
+_MAX_TENSORS = 4096
+_MAX_OVERLAP = 16
 
 
 class Tensor:
     """One tensor. `data`, an activation's view of the arena, is set when the arena is placed."""
 
-    def __init__(self, reader, table, index, buffers):
+    data = None
+    offset = 0  # of its bytes in the file; 0 for an activation
+    variable = False
+    dimension = 0
+    _scales = _zero_points = (0, 0)
+
+    def __init__(self, reader, position, index, buffers):
         self.reader = reader
         self.index = index
-        self.data = None
-        self.shape = table.i32s(_TENSOR_SHAPE, _MAX_DIMENSIONS)
-        self.type = table.number(_TENSOR_TYPE, "<b")
+        fields = reader.fields(position)
+        number = reader.number
+        at = fields[_TENSOR_SHAPE]
+        self.shape = reader.i32s(position + at, _MAX_DIMENSIONS) if at else ()
+        at = fields[_TENSOR_TYPE]
+        self.type = number(position + at, "<b") if at else 0
         size = 1
         for dimension in self.shape:
             # What no operator reads or writes may be empty: an LSTM's intermediate results are.
             size *= dimension if dimension > 0 else 0
         self.size = size
         self.bytes = size * schema.TYPE_SIZES.get(self.type, 1)
-        if table.at(_TENSOR_SPARSITY):
+        if fields[_TENSOR_SPARSITY]:
             raise UnsupportedError("tensor %d is stored sparse: convert without it" % index)
-        self.variable = table.number(_TENSOR_IS_VARIABLE, "<b") != 0
-        self._place(table.number(_TENSOR_BUFFER, "<I"), buffers)
-        self._scales = self._zero_points = (0, 0)
-        self.dimension = 0
-        quantization = table.table(_TENSOR_QUANTIZATION)
-        if quantization:
-            self._scales = quantization.vector(_QUANTIZATION_SCALE, 4)
-            self._zero_points = quantization.vector(_QUANTIZATION_ZERO_POINT, 8)
-            # TFLite-Micro takes a tensor without zero points for one that is not quantised.
-            if self._zero_points[1] != self._scales[1]:
-                raise FormatError("tensor %d has not as many zero points as scales" % index)
-            self.dimension = quantization.number(_QUANTIZATION_DIMENSION, "<i")
+        at = fields[_TENSOR_IS_VARIABLE]
+        if at and number(position + at, "<b"):
+            self.variable = True
+        at = fields[_TENSOR_BUFFER]
+        self._place(number(position + at) if at else 0, buffers)
+        at = fields[_TENSOR_QUANTIZATION]
+        if not at:
+            return
+        at += position
+        at += number(at)
+        fields = reader.fields(at)
+        if fields[_QUANTIZATION_SCALE]:
+            self._scales = reader.vector(at + fields[_QUANTIZATION_SCALE], 4)
+        if fields[_QUANTIZATION_ZERO_POINT]:
+            self._zero_points = reader.vector(at + fields[_QUANTIZATION_ZERO_POINT], 8)
+        # TFLite-Micro takes a tensor without zero points for one that is not quantised.
+        if self._zero_points[1] != self._scales[1]:
+            raise FormatError("tensor %d has not as many zero points as scales" % index)
+        if fields[_QUANTIZATION_DIMENSION]:
+            self.dimension = number(at + fields[_QUANTIZATION_DIMENSION], "<i")
 
     def _place(self, buffer, buffers):
-        """Finds the tensor's bytes in the file; `offset` stays 0 for an activation."""
+        """Finds the tensor's bytes in the file."""
         if buffer >= len(buffers):
             raise FormatError(
                 "tensor %d refers to buffer %d of %d" % (self.index, buffer, len(buffers))
             )
-        table = Table(self.reader, buffers[buffer])
-        if table.number(_BUFFER_OFFSET, "<Q") > 1:
+        at = buffers[buffer]
+        reader = self.reader
+        fields = reader.fields(at)
+        if fields[_BUFFER_OFFSET] and reader.number(at + fields[_BUFFER_OFFSET], "<Q") > 1:
             raise UnsupportedError("buffer %d lies outside the flatbuffer" % buffer)
-        self.offset, length = table.vector(_BUFFER_DATA, 1)
-        if length == 0:
-            self.offset = 0
-        elif self.type in schema.TYPE_SIZES and length != self.bytes:
-            raise FormatError(
-                "tensor %d of shape %s needs %d bytes, its buffer has %d"
-                % (self.index, self.shape, self.bytes, length)
-            )
+        if not fields[_BUFFER_DATA]:
+            return
+        start, length = reader.vector(at + fields[_BUFFER_DATA], 1)
+        if length:
+            self.offset = start
+            if length != self.bytes and self.type in schema.TYPE_SIZES:
+                raise FormatError(
+                    "tensor %d of shape %s needs %d bytes, its buffer has %d"
+                    % (self.index, self.shape, self.bytes, length)
+                )
 
     @property
     def type_name(self) -> str:
-        known = schema.TYPE_NAMES
-        return known[self.type] if 0 <= self.type < len(known) else "type %d" % self.type
+        return schema.type_name(self.type)
 
     @property
     def scales(self) -> int:
@@ -147,11 +155,18 @@ class Tensor:
         return self.reader.number(self.scale_at(channel))
 
     def scale(self, channel=0):
-        """A scale as (mantissa, exponent)."""
-        number = from_bits(self.scale_bits(channel))
-        if number is None:
-            raise FormatError("tensor %d has a scale that is not a positive number" % self.index)
-        return number
+        """A scale as (mantissa, exponent), the mantissa in [2**23, 2**24)."""
+        at = self.scale_at(channel)
+        data = self.reader.data
+        high = data[at + 3] << 8 | data[at + 2]
+        m = (high & 127) << 16 | data[at + 1] << 8 | data[at]
+        if 128 <= high < 0x7F80:
+            return m | 0x800000, (high >> 7) - 150
+        if 0 < m and high < 128:
+            from .float32 import from_bits
+
+            return from_bits(m)
+        raise FormatError("tensor %d has a scale that is not a positive number" % self.index)
 
     def zero_point(self, channel: int = 0) -> int:
         start, length = self._zero_points
@@ -183,7 +198,8 @@ class Operator:
         self.outputs = [
             _pick(tensors, i, index) for i in table.i32s(_OPERATOR_OUTPUTS, _MAX_OPERANDS)
         ]
-        self.options = table.table(_OPERATOR_OPTIONS)
+        at = table.at(_OPERATOR_OPTIONS)
+        self.options = Table(table.reader, at + table.reader.number(at)) if at else None
 
     def refuse(self, reason):
         raise UnsupportedError("operator %d, %s: %s" % (self.index, self.name, reason))
@@ -207,7 +223,7 @@ class Operator:
             if tensor and tensor.type != wanted:
                 self.refuse(
                     "tensor %d is %s; only %s is supported there: quantise the model to full int8"
-                    % (tensor.index, tensor.type_name, schema.TYPE_NAMES[wanted])
+                    % (tensor.index, tensor.type_name, schema.type_name(wanted))
                 )
 
     def same_size(self) -> None:
@@ -257,8 +273,7 @@ class Graph:
             if subgraph.vector(field, 4)[1] > most:
                 raise UnsupportedError("more than %d tensors or operators" % most)
         self.tensors = [
-            Tensor(reader, Table(reader, p), i, buffers)
-            for i, p in enumerate(subgraph.tables(_SUBGRAPH_TENSORS))
+            Tensor(reader, p, i, buffers) for i, p in enumerate(subgraph.tables(_SUBGRAPH_TENSORS))
         ]
         self.operators = [
             Operator(i, Table(reader, p), codes, self.tensors)
@@ -287,7 +302,7 @@ class Graph:
         if code == _CUSTOM and table.at(_OPCODE_CUSTOM):
             start, length = table.vector(_OPCODE_CUSTOM, 1)
             shown = bytes(table.reader.data[start : start + min(length, 40)])
-            name = "custom operator " + "".join(chr(c) if 32 <= c < 127 else "?" for c in shown)
+            name = "custom operator %r" % shown
         else:
             name = name_of(code)
         return code, table.i32(_OPCODE_VERSION, 1), name

@@ -1,13 +1,14 @@
 """From a file's bytes to a model's attributes and program. Needed only while a model is loaded."""
 
+import sys
 from array import array
 
-from . import kernels, ops, planner, schema
+from . import kernels, ops, schema
 from .errors import ArenaError, UnsupportedError
 from .graph import Graph
-from .views import as_float32
 
-_LETTERS = {schema.INT8: "b", schema.INT32: "i", schema.FLOAT32: "f"}
+# By type: FLOAT32, INT32, INT8.
+_LETTERS = "f i      b"
 
 
 def load(model, max_arena_bytes, keep_inputs):
@@ -29,17 +30,29 @@ def load(model, max_arena_bytes, keep_inputs):
     ]
     model.reset()
     model.ops = [op.name for op in graph.operators]
-    model.inputs, model.input_shape, model.input_dtype = _described(graph.inputs)
-    model.outputs, model.output_shape, model.output_dtype = _described(graph.outputs)
-    model.input_zero_point = [t.zero_point() for t in graph.inputs]
-    model.output_zero_point = [t.zero_point() for t in graph.outputs]
-    model.input_scale = [_as_float(t) for t in graph.inputs]
-    model.output_scale = [_as_float(t) for t in graph.outputs]
-    return [_scale(t) for t in graph.inputs], [_scale(t) for t in graph.outputs]
+    (
+        model.inputs,
+        model.input_shape,
+        model.input_dtype,
+        model.input_zero_point,
+        model.input_scale,
+        exact_in,
+    ) = _described(graph.inputs)
+    (
+        model.outputs,
+        model.output_shape,
+        model.output_dtype,
+        model.output_zero_point,
+        model.output_scale,
+        exact_out,
+    ) = _described(graph.outputs)
+    return exact_in, exact_out
 
 
 def _place(graph, max_arena_bytes, keep_inputs):
     """Gives every activation its view; returns the bytes of all of them."""
+    from . import planner
+
     for tensor in graph.inputs + graph.outputs:
         # An int32 output is a shape, known when the model is loaded.
         if tensor.type not in (schema.INT8, schema.FLOAT32) and (
@@ -60,6 +73,10 @@ def _place(graph, max_arena_bytes, keep_inputs):
     for span in spans.values():
         in_arena[id(span)] = span
     arena_bytes = planner.place(list(in_arena.values()))
+    if sys.implementation.name == "micropython":
+        # What follows needs the most memory, and no planner.
+        del sys.modules[planner.__name__]
+        delattr(sys.modules[__name__[: -len(".loader")]], "planner")
     ram = arena_bytes + sum(tensor.bytes for tensor in states)
     if ram > max_arena_bytes:
         raise ArenaError("activations need %d bytes, %d are allowed" % (ram, max_arena_bytes))
@@ -72,23 +89,24 @@ def _place(graph, max_arena_bytes, keep_inputs):
         raise ArenaError("no memory for %d bytes of activations" % ram)
     for index, span in spans.items():
         if graph.tensors[index].type == schema.FLOAT32:
+            from .float_views import as_float32
+
             graph.tensors[index].data = as_float32(arena, span.offset, span.size >> 2)
         else:
             graph.tensors[index].data = arena[span.offset : span.offset + span.size]
     return ram
 
 
-def _scale(tensor):
-    return tensor.scale() if tensor.type == schema.INT8 else (0, 0)
-
-
-def _as_float(tensor):
-    return tensor.reader.number(tensor.scale_at(), "<f") if tensor.type == schema.INT8 else 0.0
-
-
 def _described(tensors):
-    return (
-        [tensor.data for tensor in tensors],
-        [tensor.shape for tensor in tensors],
-        [_LETTERS[tensor.type] for tensor in tensors],
-    )
+    """Views, shapes, dtypes, zero points, scales, and scales as mantissa and exponent."""
+    lists: tuple = ([], [], [], [], [], [])
+    for tensor in tensors:
+        exact, scale = (0, 0), 0.0
+        if tensor.type == schema.INT8:
+            exact = tensor.scale()
+            scale = tensor.reader.number(tensor.scale_at(), "<f")
+        letter = _LETTERS[tensor.type]
+        values = tensor.data, tensor.shape, letter, tensor.zero_point(), scale, exact
+        for i in range(len(lists)):
+            lists[i].append(values[i])
+    return lists

@@ -21,26 +21,28 @@ class Model:
     inputs, outputs: views of the tensors, int8 or float32, flat, in C order.
     """
 
+    ram: int
+    ops: list
+    _program: list
+    _states: list
+    inputs: list
+    input_shape: list
+    input_scale: list
+    input_zero_point: list
+    input_dtype: list
+    outputs: list
+    output_shape: list
+    output_scale: list
+    output_zero_point: list
+    output_dtype: list
+
     def __init__(self, source, max_arena_bytes=MAX_ARENA_BYTES, keep_inputs=False):
         from .views import as_bytes
 
         self._source = _read(source) if isinstance(source, str) else source
         self._data = as_bytes(self._source)
         self.len = len(self._data)
-        self.ram = 0
-        self.ops: list = []
-        self._program: list = []
-        self._states: list = []
-        self.inputs: list = []
-        self.input_shape: list = []
-        self.input_scale: list = []
-        self.input_zero_point: list = []
-        self.input_dtype: list = []
-        self.outputs: list = []
-        self.output_shape: list = []
-        self.output_scale: list = []
-        self.output_zero_point: list = []
-        self.output_dtype: list = []
+        self._edges: tuple = ()
         # Imported here, as views is, so that forget_loader() can release it.
         from .loader import load
 
@@ -72,9 +74,13 @@ class Model:
 
 
 def _read(path):
-    """A file's bytes in one allocation of exactly its size."""
-    data = bytearray(os.stat(path)[6])
+    """A file's bytes: where they lie, on a file system that maps its files (RomFS), else a copy."""
     with open(path, "rb") as file:
+        try:
+            return memoryview(file)
+        except TypeError:
+            pass
+        data = bytearray(os.stat(path)[6])
         if file.readinto(data) != len(data):
             raise OSError("%s changed while it was read" % path)
     return data

@@ -1,18 +1,22 @@
 """Numbers in a model's own units: quantises inputs, runs it, dequantises outputs.
 
-Results are those of C's float. The machine's own floats, whatever their width, are used where they
+Results are those of C's float. The board's own floats, whatever their width, are used where they
 cannot give another: for a quotient that is not near a tie of the rounding, and for products where
 they have at least 24 bits. The rest is done on the bits (float32.py).
 """
 
 import struct
+import sys
 from array import array
 
 from .errors import InputError
 from .float32 import float_bytes, quantize
 from .views import as_bytes
 
-# MicroPython may keep floats in 30 bits. Not written as an expression: mpy-cross would compute it.
+# CPython's numbers may be of any kind, numpy's float16 for one: there, all go by their bits.
+_LIST, _TUPLE = (list, tuple) if sys.implementation.name == "micropython" else (None, None)
+
+# MicroPython may keep floats in 30 bits. Not written as a sum: mpy-cross would compute it.
 _EXACT = float("1.0000001") != 1
 
 # Below this, numbers could be subnormal, which not every processor computes as IEEE 754 has it.
@@ -21,49 +25,62 @@ _SMALLEST = 1e-30
 
 def predict(model, inputs):
     """Model.predict()."""
-    if len(inputs) != len(model.inputs):
-        raise InputError("%d inputs given, the model has %d" % (len(inputs), len(model.inputs)))
+    edges, count, output = model._edges or _edges(model)
+    if len(inputs) != count:
+        raise InputError("%d inputs given, the model has %d" % (len(inputs), count))
     index = 0
     for value in inputs:
-        if not (isinstance(value, (list, tuple)) and _quantise(model, index, value)):
+        view, size, scale, zero_point = edges[index]
+        i = -1
+        kind = value.__class__
+        if kind is _LIST or kind is _TUPLE:
+            try:
+                i = 0
+                for v in value:
+                    # floor(128 * (quotient + 1/2)) + 2**16: off by less than 1 for floats of 22
+                    # bits or more, where that decides. So what is not next to a multiple of 128, a
+                    # tie, is rounded as in C. Far outside of int8 only the sign matters.
+                    q = int(v / scale + 65600.0)
+                    if not 0 < q & 127 < 127:
+                        break
+                    q = (q >> 7) + zero_point
+                    view[i] = q if -129 < q < 128 else -128 if q < 0 else 127
+                    i += 1
+            except (ArithmeticError, LookupError, TypeError, ValueError):
+                i = -1  # not a plain number, or one too many
+        if i != size:
             _fill(model, index, value)
         index += 1
     model.invoke()
-    outputs = []
-    for index in range(len(model.outputs)):
-        outputs.append(_floats(model, index))
-    return outputs
-
-
-def _quantise(model, index, values):
-    """Sets an input to plain numbers; False where another way has to be taken for any of them.
-
-    The quotient is off by less than 2**-8 for floats of 22 bits or more, and a tie is farther than
-    that from all it accepts: so it rounds as the exact one does.
-    """
-    view = model.inputs[index]
-    scale = model.input_scale[index]
-    if len(values) != len(view) or scale < _SMALLEST:
-        return False
-    zero_point = model.input_zero_point[index] - 512
+    if not output:
+        return [_floats(model, index) for index in range(len(model.outputs))]
+    view, scale, zero_point = output
+    values = array("f", view)
     i = 0
-    try:
-        for v in values:
-            if not isinstance(v, (float, int)):
-                return False
-            v /= scale
-            if not -400 < v < 400:
-                return False
-            v += 512.5
-            q = int(v)
-            if not 0.0078125 < v - q < 0.9921875:
-                return False
-            q += zero_point
-            view[i] = -128 if q < -128 else 127 if q > 127 else q
-            i += 1
-    except ArithmeticError:
-        return False
-    return True
+    for v in view:
+        values[i] = (v - zero_point) * scale
+        i += 1
+    return [values]
+
+
+def _edges(model):
+    """What the quick way through predict() needs, of every input and of an only output."""
+    inputs = []
+    for index in range(len(model.inputs)):
+        scale = model.input_scale[index]
+        inputs.append(
+            (
+                model.inputs[index],
+                len(model.inputs[index]),
+                scale / 128 if scale > _SMALLEST else 0.0,
+                model.input_zero_point[index] - 512,
+            )
+        )
+    output = None
+    if _EXACT and len(model.outputs) == 1 and model.output_scale[0] > _SMALLEST:
+        output = model.outputs[0], model.output_scale[0], model.output_zero_point[0]
+    model._edges = inputs, len(inputs), output
+    return model._edges
 
 
 def _fill(model, index, value):
@@ -109,17 +126,9 @@ def _floats(model, index):
     view = model.outputs[index]
     if model.output_dtype[index] != "b":
         return array("f", view)
-    scale = model.output_scale[index]
+    scale = model._scales[1][index]
     zero_point = model.output_zero_point[index]
-    if not _EXACT or scale < _SMALLEST:
-        number = model._scales[1][index]
-        return array("f", b"".join([float_bytes(v - zero_point, number) for v in view]))
-    values = array("f", view)
-    i = 0
-    for v in view:
-        values[i] = (v - zero_point) * scale
-        i += 1
-    return values
+    return array("f", b"".join([float_bytes(v - zero_point, scale) for v in view]))
 
 
 def _int8_buffer(value):

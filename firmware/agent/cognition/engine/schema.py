@@ -19,10 +19,10 @@ FLOAT32 = 0
 INT32 = 2
 INT16 = 7
 INT8 = 9
-TYPE_NAMES = (
+_TYPE_NAMES = (
     "float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 "
     "uint64 resource variant uint32 uint16 int4 bfloat16"
-).split()
+)
 TYPE_SIZES = {FLOAT32: 4, INT32: 4, INT16: 2, INT8: 1}
 
 # enum ActivationFunctionType
@@ -31,3 +31,9 @@ ACTIVATION_RELU = 1
 ACTIVATION_RELU_N1_TO_1 = 2
 ACTIVATION_RELU6 = 3
 ACTIVATION_TANH = 4
+
+
+def type_name(code: int) -> str:
+    """The name of a TensorType."""
+    names = _TYPE_NAMES.split()
+    return names[code] if 0 <= code < len(names) else "type %d" % code

@@ -24,34 +24,7 @@ if uctypes is None:
             return None
         return memoryview(data)[offset : offset + 4 * length].cast("i")
 
-    def as_float32(arena, offset, length):
-        """`length` float32s in an arena of int8, from byte `offset` on, a multiple of 4."""
-        return memoryview(arena).cast("B")[offset : offset + 4 * length].cast("f")
-
 else:
-
-    class Float32s:
-        """What a memoryview of float32s would be. bytes: the same memory as unsigned bytes."""
-
-        def __init__(self, arena, offset, length):
-            self._arena = arena
-            address = uctypes.addressof(arena) + offset
-            self.bytes = uctypes.bytearray_at(address, 4 * length)
-            self._items = uctypes.struct(address, (uctypes.ARRAY | 0, uctypes.FLOAT32 | length))
-            self._length = length
-
-        def __len__(self):
-            return self._length
-
-        def __getitem__(self, index):
-            return self._items[index]
-
-        def __setitem__(self, index, value):
-            self._items[index] = value
-
-    def as_float32(arena, offset, length):
-        """`length` float32s in an arena of int8, from byte `offset` on, a multiple of 4."""
-        return Float32s(arena, offset, length)
 
     def as_bytes(buffer, item_size=1):
         """A buffer of items of `item_size` bytes as unsigned bytes. The caller keeps it alive."""

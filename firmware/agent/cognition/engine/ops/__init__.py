@@ -70,19 +70,13 @@ def name_of(code: int) -> str:
     return any_name(code)
 
 
-def supported() -> str:
-    return ", ".join(
-        "%s v%d" % entry[:2] + ("-%d" % entry[2] if entry[2] > entry[1] else "")
-        for entry in sorted(kernels().values())
-    )
-
-
 def check(operators):
     """Refuses the first operator whose code or version has no kernel."""
     for op in operators:
         entry = find(op.code)
         if not entry or not entry[1] <= op.version <= entry[2]:
             from ..errors import UnsupportedError
+            from .supported import supported
 
             raise UnsupportedError(
                 "%s version %d is not supported: this engine runs int8 %s"

@@ -26,6 +26,29 @@ def biases(context, bias, channels):
     return array("i", [context.reader.i32(bias.offset + 4 * c) for c in range(channels)])
 
 
+def scaled_multiplier(a, b, c):
+    """QuantizeMultiplier(a * b / c) in double, of three float32s' mantissas and exponents.
+
+    a * b is exact in double. q has one bit more than the multiplier, so rounding is adding 1. The
+    quotient rounded to 53 bits is q + 1 where it lies within 2**-22 below that: the only case in
+    which rounding it first makes a difference.
+    """
+    m = c[0]
+    shift = a[1] + b[1] - c[1] + 25
+    numerator = a[0] * b[0] << 7
+    while numerator < m << 31:
+        numerator <<= 1
+        shift -= 1
+    q = numerator // m
+    if numerator - q * m >= m - (m >> 22):
+        q += 1
+    q = (q + 1) >> 1
+    if q >> 31:
+        q >>= 1
+        shift += 1
+    return (q, shift) if shift >= -31 else (0, 0)
+
+
 class Scaling:
     """Multipliers ready for requantize(); `wide` where accumulators may leave 31-bit small ints.
 
