@@ -34,6 +34,8 @@ SLOW_FILES = {
     "devices/test_monitor.py",
     "devices/test_images.py",
     "devices/test_new_agent.py",
+    "devices/test_deploy.py",
+    "devices/test_deploy_cuts.py",
     "engine/test_arena.py",
     "engine/test_as_on_a_board.py",
     "engine/test_benchmarks.py",

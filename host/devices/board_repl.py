@@ -35,8 +35,13 @@ HELPERS = Path(__file__).with_name("board_side.py")
 READ_S = 1.0
 CALL_S = 15.0
 ENTER_S = 25.0
+# boot.py, after a soft reset; what takes longer is interrupted.
+BOOT_S = 4.0
 QUIET_S = 0.08
-TRIES = 6
+# What a first Ctrl-C has not stopped gets so many, for longer than a board takes to start.
+MORE_TIMES = 20
+TRIES = 8
+PIECE_BYTES = 512
 # The watchdog of a program that was stopped still runs; nothing here takes that long.
 WATCHDOG = "import machine\ntry:\n machine.WDT(timeout=600000)\nexcept Exception:\n pass"
 # What a serial line may do in the middle of a call.
@@ -49,6 +54,24 @@ class BoardOsError(DeviceError):
     def __init__(self, code: int, call: str) -> None:
         super().__init__(f"the board's flash: {errno.errorcode.get(code, code)} in {call[:60]}")
         self.code = code
+
+
+class _Transport(SerialTransport):  # type: ignore[misc]
+    def read_until(
+        self,
+        min_num_bytes: int,
+        ending: bytes,
+        timeout: float = 10,
+        data_consumer: object = None,
+        timeout_overall: float | None = None,
+    ) -> bytes:
+        """As mpremote's, but its time is up even while bytes pour in, as from a board that has
+        started anew, and it waits for bytes instead of looking for them every 10 ms.
+        """
+        data, end = bytearray(), time.monotonic() + (timeout_overall or timeout)
+        while not data.endswith(ending) and time.monotonic() < end:
+            data += self.serial.read(1)
+        return bytes(data)
 
 
 class BoardRepl:
@@ -67,10 +90,10 @@ class BoardRepl:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _open(self) -> SerialTransport:
+    def _open(self) -> _Transport:
         ports.require_free(self.device)
         try:
-            transport = SerialTransport(self.device, baudrate=self._baud, timeout=READ_S)
+            transport = _Transport(self.device, baudrate=self._baud, timeout=READ_S)
         except (TransportError, OSError, ValueError) as error:
             ports.require_free(self.device)
             if ports.is_url(self.device) or Path(self.device).exists():
@@ -150,11 +173,14 @@ class BoardRepl:
     def _interrupt(self, timeout_s: float) -> None:
         # Ctrl-C again and again: a board that starts hears nothing for a while, and a program may
         # catch one or two.
-        end, heard = time.monotonic() + timeout_s, b""
+        end, heard, times = time.monotonic() + timeout_s, b"", 1
         while time.monotonic() < end:
             try:
-                self._transport.serial.write(b"\r\x03\x03")
-                time.sleep(QUIET_S)
+                for _ in range(times):
+                    self._transport.serial.write(b"\r\x03\x03")
+                    time.sleep(QUIET_S / 2)
+                    heard = self._transport.serial.read(self._transport.serial.in_waiting) or heard
+                times = MORE_TIMES
                 heard = self._drain() or heard
                 if self._raw_prompt(1.0):
                     # One more when all is quiet, so that exactly one prompt waits.
@@ -174,7 +200,7 @@ class BoardRepl:
 
     def _raw_prompt(self, timeout_s: float) -> bool:
         self._transport.serial.write(b"\r\x01")
-        data = self._transport.read_until(1, BANNER, timeout=timeout_s, timeout_overall=timeout_s)
+        data = self._transport.read_until(1, BANNER, timeout_s)
         return bool(data.endswith(BANNER))
 
     def _drain(self) -> bytes:
@@ -192,34 +218,34 @@ class BoardRepl:
 
     def _soft_reset(self) -> None:
         try:
-            self._transport.read_until(1, b">", timeout=READ_S)
+            self._transport.read_until(1, b">", READ_S)
             self._transport.serial.write(b"\x04")
-            data = self._transport.read_until(
-                1, b"soft reboot\r\n", timeout=READ_S * 3, timeout_overall=CALL_S
-            )
-            if data.endswith(b"soft reboot\r\n"):
-                data = self._transport.read_until(
-                    1, BANNER, timeout=READ_S * 5, timeout_overall=CALL_S
-                )
-                if data.endswith(BANNER):
-                    return
+            for mark in (b"soft reboot\r\n", BANNER):
+                data = self._transport.read_until(1, mark, timeout=BOOT_S, timeout_overall=BOOT_S)
+                if not data.endswith(mark):
+                    break
+            else:
+                return
         except (OSError, serial.SerialException):
             pass
         self._interrupt(ENTER_S)
 
     def _send_helpers(self) -> None:
-        # Not before the text has arrived whole is it run.
+        # In pieces, and not before the text has arrived whole is it run.
         source = HELPERS.read_bytes()
-        crc = str(binascii.crc32(source)).encode()
+        for start in range(0, len(source), PIECE_BYTES):
+            end = min(start + PIECE_BYTES, len(source))
+            before = f"_s=_s[:{start}]+" if start else "import binascii\n_s="
+            code = (
+                f"{'_s=' if start else ''}{before}{source[start:end]!r}\nprint(binascii.crc32(_s))"
+            )
+            self._until_told(code, str(binascii.crc32(source[:end])))
+        self._until_told("exec(_s)\nprint(_VERSION)", "1")
+
+    def _until_told(self, code: str, answer: str) -> None:
         for _ in range(TRIES):
-            try:
-                said = self._plain(f"import binascii\n_s={source!r}\nprint(binascii.crc32(_s))")
-                if said.split() != [crc] or self._plain("exec(_s)"):
-                    continue
-                if self._plain("print(_call)").startswith(b"<function"):
-                    return
-            except _LINE_ERRORS:
-                self._recover()
+            if self._plain(code).split() == [answer.encode()]:
+                return
         raise NoAnswerError(
             f"{self.device}: the line is too bad to work over; check cable and hub, then try again"
         )

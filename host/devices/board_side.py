@@ -5,6 +5,7 @@ import gc
 import hashlib
 import os
 
+_VERSION = 1
 _file = None
 
 
@@ -31,6 +32,10 @@ def _hash(path):
             if not n:
                 return binascii.hexlify(digest.digest()).decode()
             digest.update(buffer if n == 512 else memoryview(buffer)[:n])
+
+
+def _lists(*paths):
+    return ":".join([_list(path) for path in paths])
 
 
 def _list(path):
@@ -109,7 +114,11 @@ def _copy(source, path):
     return _hash(path)
 
 
-def _remove(path):
+def _many(*calls):
+    return " ".join([str(call[0](*call[1:])) for call in calls])
+
+
+def _remove(_, path):
     try:
         status = os.stat(path)
     except OSError:
@@ -117,7 +126,7 @@ def _remove(path):
     (os.rmdir if status[0] & 0x4000 else os.remove)(path)
 
 
-def _mkdir(path):
+def _mkdir(_, path):
     try:
         os.mkdir(path)
     except OSError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import base64
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from host.devices.board_repl import BoardOsError
@@ -26,12 +26,17 @@ from host.devices.errors import FlashFullError, VerifyError
 
 CHUNK_BYTES = 1024
 FILE_TRIES = 3
+# A piece of a file takes a few milliseconds, or, where flash has to be erased, some hundred.
+WRITE_S = 4.0
+# What a board's answer, and its time to give it, have room for.
+FOLDERS_PER_CALL = 3
+OPS_PER_CALL = 8
 
 
 class Caller(Protocol):
     """A BoardRepl."""
 
-    def call(self, expression: str) -> str: ...
+    def call(self, expression: str, timeout_s: float = ...) -> str: ...
 
 
 def read_state(board: Caller) -> BoardState:
@@ -47,14 +52,16 @@ def read_state(board: Caller) -> BoardState:
     top = board.call("_folders('/')").split("|")
     folders = [f"/{name}" for name in (*SLOTS, *PLAIN_FOLDERS) if name in top]
     while folders:
-        folder = folders.pop()
-        state.folders.add(folder)
-        for line in filter(None, board.call(f"_list({folder!r})").split("|")):
-            if line.endswith("/"):
-                folders.append(f"{folder}/{line[:-1]}")
-            else:
+        some, folders = folders[:FOLDERS_PER_CALL], folders[FOLDERS_PER_CALL:]
+        listed = board.call(f"_lists({', '.join(map(repr, some))})").split(":")
+        for folder, lines in zip(some, listed, strict=True):
+            state.folders.add(folder)
+            for line in filter(None, lines.split("|")):
                 name, _, entry = line.partition(" ")
-                _add(state, f"{folder}/{name}", entry)
+                if entry:
+                    _add(state, f"{folder}/{name}", entry)
+                else:
+                    folders.append(f"{folder}/{name[:-1]}")
     return state
 
 
@@ -73,30 +80,42 @@ def perform(board: Caller, ops: Sequence[Op], done: Callable[[int], None]) -> No
     Raises VerifyError, FlashFullError, NoAnswerError.
     """
     sent = 0
-    for op in ops:
+    for together in _batches(ops):
         try:
-            sent += _perform(board, op, lambda n, before=sent: done(before + n))  # type: ignore[misc]
+            if together[0].kind == "write":
+                sent += _write(board, together[0], lambda n, before=sent: done(before + n))  # type: ignore[misc]
+            else:
+                _change(board, together)
         except BoardOsError as error:
             if error.code == errno.ENOSPC:
                 raise FlashFullError(
-                    f"the flash is full at {op.path}; what ran before still does: remove other "
-                    "files from the board (mpremote ls, mpremote rm) and deploy again"
+                    f"the flash is full at {together[0].path}; what ran before still does: remove "
+                    "other files from the board (mpremote ls, mpremote rm) and deploy again"
                 ) from error
             raise
 
 
-def _perform(board: Caller, op: Op, done: Callable[[int], None]) -> int:
-    if op.kind == "write":
-        return _write(board, op, done)
-    if op.kind == "copy":
-        _verify(op, board.call(f"_copy({op.source!r}, {op.path!r})"))
-    elif op.kind == "rename":
-        _verify(op, board.call(f"_rename({op.source!r}, {op.path!r})"))
-    elif op.kind == "mkdir":
-        board.call(f"_mkdir({op.path!r})")
-    else:
-        board.call(f"_remove({op.path!r})")
-    return 0
+def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
+    # In order; each call takes its time on the line, so small things go together.
+    batch: list[Op] = []
+    for op in ops:
+        alone = op.kind in ("write", "rename")
+        if batch and (alone or len(batch) == OPS_PER_CALL):
+            yield batch
+            batch = []
+        if alone:
+            yield [op]
+        else:
+            batch.append(op)
+    if batch:
+        yield batch
+
+
+def _change(board: Caller, ops: Sequence[Op]) -> None:
+    calls = ", ".join(f"(_{op.kind}, {op.source!r}, {op.path!r})" for op in ops)
+    for op, found in zip(ops, board.call(f"_many({calls})").split(" "), strict=True):
+        if op.sha256:
+            _verify(op, found)
 
 
 def _write(board: Caller, op: Op, done: Callable[[int], None]) -> int:
@@ -118,7 +137,7 @@ def _send(board: Caller, op: Op, done: Callable[[int], None]) -> None:
     board.call(f"_open({op.path!r})")
     for start in range(0, len(op.content), CHUNK_BYTES):
         chunk = base64.b64encode(op.content[start : start + CHUNK_BYTES]).decode()
-        board.call(f"_write({start}, {chunk!r})")
+        board.call(f"_write({start}, {chunk!r})", WRITE_S)
         done(min(start + CHUNK_BYTES, len(op.content)))
 
 

@@ -169,7 +169,12 @@ def make_plan(state: BoardState, wanted: Mapping[str, bytes]) -> Plan:
         kept = Active(old.other, old.other_id, "good")
         ops += _replace(ACTIVE, kept.line())
     slot, changed, copied = kept.slot, [], []
-    if not _has(state, kept.slot, files):
+    if _has(state, kept.slot, files):
+        if kept.state == "back":
+            # Asked for by name, it is not what the board only went back to any more.
+            good = Active(kept.slot, kept.id, "good", kept.other, kept.other_id)
+            ops += _replace(ACTIVE, good.line())
+    else:
         slot = SLOTS[1] if kept.slot == SLOTS[0] else SLOTS[0]
         into, changed, copied = _fill(state, slot, kept.slot, files)
         ops += into

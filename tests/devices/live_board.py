@@ -1,0 +1,118 @@
+"""A simulated board that runs by itself, for deploys over its serial port; and bad lines."""
+
+import contextlib
+import io
+import json
+import os
+import random
+import select
+import threading
+import time
+import tty
+
+from host.devices import deploy_set
+from host.devices.boards import load_board
+from host.devices.console import Console
+from host.devices.deploy import deploy
+from host.simulation.world import Simulation
+from tests.devices.flash_folder import put
+from tests.simulation.simulation_rig import Bench
+
+SPEED = 10.0
+BOARD = load_board("simulated")
+
+
+class Agent:
+    """What an agent's file says."""
+
+    def __init__(self, bundles=(), board=BOARD, **settings):
+        self.board = board
+        self.config = {**board.device_config(device="b1"), **settings}
+        self.bundles = bundles
+
+
+class LiveBoard:
+    def __init__(self, vm, folder, files=None, plain=True):
+        self.flash = folder / "flash"
+        self.flash.mkdir()
+        if plain:
+            put(self.flash, deploy_set.wanted(Agent()))
+        put(self.flash, files or {})
+        self.simulation = Simulation(SPEED, vm)
+        self.board = self.simulation.add_board("b1", self.flash, Bench(), link=folder / "tty")
+        self.simulation.start()
+        self.port = str(folder / "tty")
+        self.until(lambda: os.path.exists(self.port))
+
+    def close(self):
+        self.simulation.stop()
+
+    def until(self, condition, timeout_s=20.0):
+        end = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    def call(self, function):
+        return self.simulation.call(function)
+
+    def cut_power(self):
+        """And give it back at once."""
+        self.call(self.board.hard_reset)
+
+    def deploy(self, agent=None, port=None, **options):
+        self.console = Heard()
+        return deploy(port or self.port, agent or Agent(), self.console, **options)
+
+    @property
+    def active(self):
+        return (self.flash / "active").read_text().split(" ")
+
+
+class Heard(Console):
+    def __init__(self):
+        super().__init__(as_json=True, out=io.StringIO(), err=io.StringIO())
+
+    @property
+    def events(self):
+        return [json.loads(line) for line in self.out.getvalue().splitlines()]
+
+
+class BadLine:
+    """A cable to a port that loses or flips a byte now and then. `port` is its other end."""
+
+    def __init__(self, port, one_in, seed=1):
+        self._inner = os.open(port, os.O_RDWR | os.O_NOCTTY)
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        self.port = os.ttyname(self._slave)
+        self.damaged = 0
+        self._one_in = one_in
+        self._random = random.Random(seed)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._pump, daemon=True)
+        self._thread.start()
+
+    def close(self):
+        self._stop.set()
+        self._thread.join()
+        for fd in (self._inner, self._master, self._slave):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def _pump(self):
+        other = {self._inner: self._master, self._master: self._inner}
+        while not self._stop.is_set():
+            for fd in select.select(list(other), [], [], 0.02)[0]:
+                os.write(other[fd], self._damage(os.read(fd, 4096)))
+
+    def _damage(self, data):
+        out = bytearray()
+        for byte in data:
+            if self._random.randrange(self._one_in):
+                out.append(byte)
+                continue
+            self.damaged += 1
+            if self._random.random() < 0.5:
+                out.append(byte ^ 1 << self._random.randrange(7))
+        return bytes(out)
