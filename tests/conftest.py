@@ -52,6 +52,7 @@ SLOW_FILES = {
     "engine/test_shapes.py",
     "firmware/test_firmware_memory.py",
     "firmware/test_firmware_on_vm.py",
+    "firmware/test_firmware_slots.py",
     "firmware/test_firmware_self_test.py",
     "simulation/test_simulated_mpremote.py",
     "training/test_quality.py",
