@@ -1,6 +1,7 @@
 # ruff: noqa: RUF005, UP028, UP031
 """Runs on the VM. "viper N": N random layers against the portable kernels. "plans N": prints native
 plans of N dense layers and some others. "model FILE": of every operator of a model that has one.
+"hostile BATCH": of every model of a batch that loads.
 
 A plan is printed with all the memory it refers to, so that the kernels' instructions can be run on
 it elsewhere: `layer NAME MACS STRIP` (the width of depthwise strips it is for, or 0), `memory
@@ -8,6 +9,7 @@ ADDRESS HEX` (the plan's object among them; `file` for memory that later layers 
 ADDRESS`, `wanted ADDRESS HEX` with the portable result.
 """
 
+import gc
 import random
 import struct
 import sys
@@ -15,7 +17,7 @@ from array import array
 
 import uctypes
 
-from agent.cognition.engine import Model, kernels
+from agent.cognition.engine import Model, ModelError, kernels
 from agent.cognition.engine.kernels import check, native, viper
 from agent.cognition.engine.ops import Context, conv
 from agent.cognition.engine.ops import depthwise as depthwise_module
@@ -152,6 +154,19 @@ def walk(kept):
             yield each
 
 
+def show_all(buffers, data):
+    """Their memory, without gaps where they overlap; what lies in the file is shown with it."""
+    file = uctypes.addressof(data)
+    spans = sorted([(uctypes.addressof(b), len(bytes(b))) for b in buffers])
+    while spans:
+        start, size = spans.pop(0)
+        while spans and spans[0][0] < start + size:
+            at, more = spans.pop(0)
+            size = max(size, at + more - start)
+        if size and not file <= start < file + len(data):
+            show(start, uctypes.bytes_at(start, size))
+
+
 def print_plan(name, made, data):
     """Prints the plan of one operator, if it has one; runs the operator, portably."""
     made.run()
@@ -163,7 +178,7 @@ def print_plan(name, made, data):
         Shown.plan = None
         run()
         if Shown.plan:
-            show_plan(name, made, strip, Shown.plan, result)
+            show_plan(name, made, strip, Shown.plan, result, data)
 
 
 class Shown(native.Plan):
@@ -173,17 +188,12 @@ class Shown(native.Plan):
         Shown.plan = self
 
 
-def show_plan(name, made, strip, plan, result):
+def show_plan(name, made, strip, plan, result, data):
     print("layer", name, macs(made), strip)
     y = made._y if type(made) is Lookup else made.y
     for i in range(len(y)):
         y[i] = 0
-    shown = set()
-    for buffer in list(walk(plan.kept)) + [plan]:
-        address = uctypes.addressof(buffer)
-        if address and address not in shown:
-            shown.add(address)
-            show(address, buffer)
+    show_all(list(walk(plan.kept)) + [plan], data)
     inner = struct.unpack("<I", uctypes.bytes_at(id(plan) + 16, 4))[0]
     show(id(plan), uctypes.bytes_at(id(plan), 20))
     show(inner, uctypes.bytes_at(inner, 16))
@@ -193,39 +203,60 @@ def show_plan(name, made, strip, plan, result):
 
 
 def macs(made):
-    if type(made) is Lookup:
+    kind = type(made).__name__
+    if kind == "Lookup":
         return len(made._y)
-    if type(made) is conv.Convolution:
-        terms = made.geometry[0][7] * made.geometry[0][8] * made.geometry[0][19]
-        return len(made.y) * terms
-    if type(made) is depthwise_module.Depthwise:
+    if kind == "FullyConnected":
+        return len(made.y) * made.depth
+    if kind == "Convolution":
+        return len(made.y) * made.geometry[0][7] * made.geometry[0][8] * made.geometry[0][19]
+    if kind == "Depthwise":
         return len(made.y) * made.geometry[7] * made.geometry[8]
-    return len(made.y) * made.depth
+    return 0
 
 
-def print_model(path):
-    """As the engine loads it, with random input."""
+def print_model(source, prefix="", most=1 << 30):
+    """As the engine loads it, with random input. most: larger layers are left out."""
 
     def program(prepared, data):
         def run():
             show(uctypes.addressof(data), data, "file")
             for kernel in prepared:
-                print_plan(type(kernel).__name__, kernel, data)
+                if macs(kernel) <= most:
+                    print_plan(prefix + type(kernel).__name__, kernel, data)
 
         return [run]
 
     kernels.program = program
-    model = Model(path)
+    model = Model(source)
     for view in model.inputs:
         for i in range(len(view)):
             view[i] = random.getrandbits(8) - 128
     model.invoke()
 
 
+def print_hostile(path):
+    """Every model of a batch (see fuzz_on_vm.py) that loads; layers are named by its number."""
+    with open(path, "rb") as batch:
+        while True:
+            header = batch.read(8)
+            if not header:
+                break
+            number, size = struct.unpack("<II", header)
+            try:
+                print_model(batch.read(size), "%d:" % number, 20000)
+            except ModelError:
+                pass
+            gc.collect()
+
+
 def main():
     random.seed(7)
     if sys.argv[1] == "model":
         print_model(sys.argv[2])
+        return
+    if sys.argv[1] == "hostile":
+        print_hostile(sys.argv[2])
         return
     for name, (made, file) in cases(int(sys.argv[2])):
         if sys.argv[1] == "plans":

@@ -13,6 +13,7 @@ from host.devices import build
 from host.devices.assembler import AssemblyError, assemble, listing, read
 from host.devices.assembler.machine import Fault, Machine
 from host.devices.mpy import callable_asm, compile_source
+from tests.engine import hostile_plans
 from tests.engine.conftest import model_path
 
 SCRIPT = Path(__file__).with_name("on_vm_kernels.py")
@@ -120,6 +121,15 @@ def test_native_code_on_plans_of_the_vm(plans, name):
     assert sum(layer.name.startswith("dense") for layer in layers) > 0.9 * LAYERS
     for kind in ("convolution", "depthwise"):
         assert sum(layer.name.startswith(kind) for layer in layers) == LAYERS // 3
+
+
+@pytest.mark.vm
+def test_plans_of_mutated_models(vm):
+    """No native kernel leaves the memory of its plan, whatever file the plan comes from."""
+    files = hostile_plans.batch(0, 300, 1, hostile_plans.seeds())
+    layers, wrong = hostile_plans.checked(list(vm.argv), files)
+    assert wrong == []
+    assert layers > 200
 
 
 def first(lines: list[str], kind: str) -> Iterator[str]:
