@@ -101,9 +101,12 @@ def fault(_, change):
         "broker": "an MQTT broker, e.g. mqtt://127.0.0.1:1883",
         "embedded_broker": "run a broker inside, on loopback",
         "http": "address of the live page (default 127.0.0.1:8080)",
+        "opcua": "address of an OPC UA server, e.g. 127.0.0.1:4840",
     },
 )
-def bridge(_, config="", port=None, store="", broker="", embedded_broker=False, http=""):
+def bridge(
+    _, config="", port=None, store="", broker="", embedded_broker=False, http="", opcua=""
+):  # fmt: skip
     """Relay boards to a store, MQTT and a live page."""
     words = _options(
         config=config,
@@ -112,6 +115,7 @@ def bridge(_, config="", port=None, store="", broker="", embedded_broker=False, 
         broker=broker,
         embedded_broker=embedded_broker,
         http=http,
+        opcua=opcua,
     )
     _python("host.bridge", *words, "--print-decisions")
 

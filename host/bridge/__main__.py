@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
         "--embedded-port", type=int, metavar="N", help="its port (default 1883, 0: any free)"
     )
     p.add_argument("--http", metavar="HOST:PORT", help="live page (default 127.0.0.1:8080, or off)")
+    p.add_argument("--opcua", metavar="HOST:PORT", help="OPC UA server, docs/opcua.md")
     p.add_argument("--site", metavar="NAME", help="site name in MQTT topics (default home)")
     p.add_argument(
         "--keepalive-s",

@@ -23,11 +23,12 @@ BUILT_IN = {
     "webhook": "host.gateways.webhook",
     "file": "host.gateways.file",
     "modbus": "host.gateways.modbus",
+    "opcua": "host.gateways.opcua",
     "web": "host.gateways.web.server",
 }
 # Imported though the configuration has no table of theirs: flags and defaults count, too.
 ALWAYS = ("web",)
-FLAGS = {"mqtt": ("broker", "embedded_broker")}
+FLAGS = {"mqtt": ("broker", "embedded_broker"), "opcua": ("opcua",)}
 
 
 @dataclass(frozen=True)
