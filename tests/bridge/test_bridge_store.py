@@ -21,6 +21,10 @@ def item(device: str, boot: int, seq: int, received: float = 1000.0, **more: Any
     return Incoming(device, boot, seq, {**body, **more}, received)
 
 
+def born(device: str, boot: int) -> Incoming:
+    return Incoming(device, boot, 1, {"t": "hello", "dev": device, "boot": boot}, 1000.0)
+
+
 def keys(store: Store) -> list[tuple[str, int, int]]:
     return [(r.device, r.boot, r.seq) for r in store.after(0, 10**6)]
 
@@ -64,9 +68,9 @@ def test_a_board_with_erased_flash_starts_a_new_life(store: Store) -> None:
 
 
 def test_a_boot_counter_that_went_back_starts_a_new_life(store: Store) -> None:
-    store.hello("a", 9, {"dev": "a"})
+    store.add([born("a", 9)])
     store.add([item("a", 1, 1)])
-    store.hello("a", 1, {"dev": "a"})
+    store.add([born("a", 1)])
     assert len(store.add([item("a", 1, 1)])) == 1
 
 
@@ -102,7 +106,7 @@ def test_retention_by_age_and_by_size(store: Store) -> None:
     left = keys(store)
     assert 0 < len(left) == 200 - dropped < 200
     assert left[-1] == ("a", 2, 200)
-    assert store._used_bytes() <= 200_000
+    assert store.used_bytes() <= 200_000
 
 
 def test_telemetry_is_thinned(tmp_path: Path) -> None:
