@@ -223,7 +223,11 @@ def test_readings_units_and_events(plant: Plant) -> None:
             assert decision.SourceName == "box-one"
             assert '"rule": "forecast"' in decision.Record
             assert (alarm.Kind, alarm.Active, alarm.Severity) == ("fan", True, 800)
-            assert (await value("Alarms")).Value.Value == ["fan"]
+
+            async def alarmed() -> bool:
+                return (await value("Alarms")).Value.Value == ["fan"]
+
+            await soon(alarmed)
 
     run(look())
 
