@@ -30,6 +30,10 @@ from host.devices.errors import DeviceError, NoAnswerError, PortBusyError, PortE
 
 BAUD = 115200
 BANNER = b"raw REPL; CTRL-B to exit\r\n"
+REBOOTING = b"soft reboot\r\n"
+# Waited for while anything may come; other waits are in vain once a board has started anew.
+STARTING = (BANNER, REBOOTING)
+STARTED = (b"rst:0x", b"#fw1 ")
 HELPERS = Path(__file__).with_name("board_side.py")
 # Between bytes; a board that erases flash is silent for a while.
 READ_S = 1.0
@@ -71,16 +75,21 @@ class _Transport(SerialTransport):  # type: ignore[misc]
         data, end = bytearray(), time.monotonic() + (timeout_overall or timeout)
         while not data.endswith(ending) and time.monotonic() < end:
             data += self.serial.read(1)
+            if ending not in STARTING and data.endswith(STARTED):
+                raise TransportError("the board has started anew")
         return bytes(data)
 
 
 class BoardRepl:
-    """`repeats`: calls that had to be made again because of the line."""
+    """`repeats`: calls that had to be made again because of the line. patience: all time limits,
+    made for real boards, are so many times longer.
+    """
 
-    def __init__(self, device: str, baud: int = BAUD) -> None:
+    def __init__(self, device: str, baud: int = BAUD, patience: float = 1.0) -> None:
         """Opens the port. Raises PortBusyError, PortError."""
         self.device = device
         self.repeats = 0
+        self.patience = patience
         self._baud = baud
         self._transport = self._open()
 
@@ -93,7 +102,7 @@ class BoardRepl:
     def _open(self) -> _Transport:
         ports.require_free(self.device)
         try:
-            transport = _Transport(self.device, baudrate=self._baud, timeout=READ_S)
+            transport = _Transport(self.device, baudrate=self._baud, timeout=READ_S * self.patience)
         except (TransportError, OSError, ValueError) as error:
             ports.require_free(self.device)
             if ports.is_url(self.device) or Path(self.device).exists():
@@ -101,7 +110,7 @@ class BoardRepl:
                     f"{self.device} cannot be opened ({error}); is another program using it?"
                 ) from error
             raise PortError(f"{self.device} is not there; invoke boards lists ports") from error
-        transport.serial.write_timeout = READ_S * 5
+        transport.serial.write_timeout = READ_S * 5 * self.patience
         return transport
 
     def close(self) -> None:
@@ -112,7 +121,7 @@ class BoardRepl:
         """To the raw REPL of a board with a fresh heap: the program stopped, boot.py run. Raises
         NoAnswerError.
         """
-        self._interrupt(ENTER_S)
+        self._interrupt(ENTER_S * self.patience)
         self._plain(WATCHDOG)
         self._soft_reset()
         self._send_helpers()
@@ -127,7 +136,7 @@ class BoardRepl:
         for attempt in range(TRIES):
             self.repeats += attempt > 0
             try:
-                answer, trouble = self._execute(code, timeout_s)
+                answer, trouble = self._execute(code, timeout_s * self.patience)
                 answer = _checked(answer)
             except _LINE_ERRORS as error:
                 trouble, answer = error, ""
@@ -144,6 +153,10 @@ class BoardRepl:
             "what ran before still does after a reset: check cable and hub, press EN on the board, "
             "deploy again (invoke doctor tells more)"
         )
+
+    def say(self, code: str) -> str:
+        """What a piece of code prints, or its traceback; no checksum guards it."""
+        return self._plain(code).decode("utf-8", "replace")
 
     def reset(self) -> None:
         """Hard reset, as EN does."""
@@ -182,10 +195,10 @@ class BoardRepl:
                     heard = self._transport.serial.read(self._transport.serial.in_waiting) or heard
                 times = MORE_TIMES
                 heard = self._drain() or heard
-                if self._raw_prompt(1.0):
+                if self._raw_prompt(READ_S * self.patience):
                     # One more when all is quiet, so that exactly one prompt waits.
                     self._drain()
-                    if self._raw_prompt(1.0):
+                    if self._raw_prompt(READ_S * self.patience):
                         return
             except (OSError, serial.SerialException) as error:
                 heard = str(error).encode()
@@ -218,9 +231,9 @@ class BoardRepl:
 
     def _soft_reset(self) -> None:
         try:
-            self._transport.read_until(1, b">", READ_S)
+            self._transport.read_until(1, b">", READ_S * self.patience)
             self._transport.serial.write(b"\x04")
-            for mark in (b"soft reboot\r\n", BANNER):
+            for mark in (REBOOTING, BANNER):
                 data = self._transport.read_until(1, mark, timeout=BOOT_S, timeout_overall=BOOT_S)
                 if not data.endswith(mark):
                     break
@@ -228,7 +241,7 @@ class BoardRepl:
                 return
         except (OSError, serial.SerialException):
             pass
-        self._interrupt(ENTER_S)
+        self._interrupt(ENTER_S * self.patience)
 
     def _send_helpers(self) -> None:
         # In pieces, and not before the text has arrived whole is it run.
@@ -267,7 +280,7 @@ class BoardRepl:
 
     def _recover(self) -> None:
         self._transport.use_raw_paste = True
-        self._interrupt(ENTER_S)
+        self._interrupt(ENTER_S * self.patience)
 
 
 def _checked(answer: str) -> str:

@@ -68,18 +68,19 @@ def deploy(
     *,
     dry_run: bool = False,
     restart: bool = True,
-    hello_s: float = HELLO_S,
+    patience: float = 1.0,
 ) -> DeployResult:
     """Make the board at `port` run what `target` (an AgentFile) says.
 
     dry_run: says what would be written; the program on the board is stopped and started again for
-    it. Raises DeviceErrors: SettingsError and BuildError before the port is opened, later the
-    others; the board then runs what it ran before, or is about to go back to it by itself.
+    it. patience: time limits, made for real boards, are so many times longer. Raises DeviceErrors:
+    SettingsError and BuildError before the port is opened, later the others; the board then runs
+    what it ran before, or is about to go back to it by itself.
     """
     models = deploy_set.check(target)
     files = deploy_set.wanted(target)
     begin = time.monotonic()
-    with BoardRepl(port) as repl:
+    with BoardRepl(port, patience=patience) as repl:
         console.step(f"{port}: stopping the program", port=port)
         repl.enter()
         plan = make_plan(read_state(repl), files)
@@ -92,7 +93,7 @@ def deploy(
             repl.reset()
         if restart and not dry_run:
             console.step("waiting for the board to say what runs")
-            hello = _wait(repl, plan.set_id, models, hello_s)
+            hello = _wait(repl, plan.set_id, models, HELLO_S * patience)
         return DeployResult(
             port=port,
             set_id=plan.set_id,
@@ -147,7 +148,7 @@ def _wait(repl: BoardRepl, set_id: str, models: Sequence[str], timeout_s: float)
             f"{said}\npress EN and look with invoke monitor; after three boots it goes back to "
             "what ran before by itself"
         )
-    for kind, what in repl.frames(PROBLEMS_S):
+    for kind, what in repl.frames(PROBLEMS_S * repl.patience):
         if kind == "frame" and what["t"] == "log" and what.get("lvl") == "error":
             problems.append(str(what.get("msg")))
     told = set((hello.get("models") or {}).values())

@@ -60,6 +60,11 @@ class LiveBoard:
         """And give it back at once."""
         self.call(self.board.hard_reset)
 
+    def settle(self):
+        """Let the good minute pass in which a set is on trial."""
+        self.simulation.run_for(70, speed=0)
+        assert self.active[2] == "good"
+
     def deploy(self, agent=None, port=None, **options):
         self.console = Heard()
         return deploy(port or self.port, agent or Agent(), self.console, **options)
