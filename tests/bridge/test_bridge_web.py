@@ -1,5 +1,6 @@
 """The live page: what it shows, and whom it lets in."""
 
+import contextlib
 import re
 import shutil
 import socket
@@ -228,3 +229,45 @@ def test_numbers_as_people_read_them() -> None:
     assert json.loads(done.stdout) == [
         "–", "0.0", "−1.25", "0.00", "+0.40", "−0.40", "41.3", "–", "59 s", "10 min",
     ]  # fmt: skip
+
+
+@needs_chromium
+def test_a_viewer_of_a_fleet(bridge: Bridge, board: FakeBoard, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    file = tmp_path / "bridge.toml"
+    file.write_text(
+        f"[[users]]\nname = 'vera'\nrole = 'viewer'\ntoken_file = '{tmp_path / 'token'}'\n"
+    )
+    with contextlib.ExitStack() as stack:
+        others = [
+            stack.enter_context(FakeBoard(tmp_path / f"rack-{n}", f"rack-{n}", boot=1))
+            for n in range(1, 4)
+        ]
+        ports = [word for each in (board, *others) for word in ("--port", str(each.path))]
+        bridge.start("--config", str(file), *ports)
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        eventually(lambda: len(bridge.get("/api/boards", **bearer)["boards"]) == 4)
+        others[0].durable("alarm", kind="fan", on=1, why="Fan stands still", val=0)
+        others[1].decide()
+        with browser.browse(bridge.url) as page:
+            page.wait_for("#token")
+            page.js(f"document.querySelector('#token').value = '{TOKEN}'")
+            page.js("document.querySelector('button').click()")
+            page.wait_for(".fleet-tile[data-device='rack-1'][data-alarm='1']")
+            assert page.js("document.querySelectorAll('.fleet-tile').length") == 4
+            eventually(lambda: page.js("document.querySelector('#user').innerText") != "")
+            assert "vera, viewer" in page.js("document.querySelector('#user').innerText")
+            assert page.js("[...document.querySelectorAll('.actions')].every(e => e.hidden)")
+            page.js("document.querySelector(\".fleet-tile[data-device='rack-1']\").click()")
+            page.wait_for(".decision[data-kind='alarm']")
+            shown = "[...document.querySelectorAll('.board')].filter(e => !e.hidden).length"
+            eventually(lambda: page.js(shown) == 1)
+            eventually(lambda: page.js("document.querySelectorAll('.decision').length") == 1)
+            page.js("document.querySelector('.tile-all').click()")
+            eventually(lambda: page.js("document.querySelectorAll('.decision').length") == 2)
+            page.js("document.querySelector('#kind').value = 'alarms'")
+            page.js("document.querySelector('#kind').dispatchEvent(new Event('change'))")
+            eventually(lambda: page.js("document.querySelectorAll('.decision').length") == 1)
+            page.js("document.querySelector('#user button').click()")
+            page.wait_for("#token")
+            assert page.errors == []

@@ -49,6 +49,7 @@ class Pages:
         self._sessions = sessions
         self._stopping = stopping
         self._streams = 0
+        self._shared = events.Shared(core)
 
     async def index(self, request: Request) -> Response:
         return FileResponse(STATIC / "index.html")
@@ -83,7 +84,7 @@ class Pages:
         async def body() -> Any:
             self._streams += 1
             try:
-                async for chunk in events.stream(self._core, self._stopping):
+                async for chunk in events.stream(self._core, self._shared, self._stopping):
                     yield chunk
             finally:
                 self._streams -= 1
@@ -91,7 +92,8 @@ class Pages:
         return StreamingResponse(body(), media_type="text/event-stream")
 
     async def boards(self, request: Request) -> Response:
-        return JSONResponse(views.boards(self._core))
+        pieces = events.with_turns(views.boards(self._core))
+        return StreamingResponse(pieces, media_type="application/json")
 
     async def status(self, request: Request) -> Response:
         boards = self._core.registry.boards
@@ -115,7 +117,7 @@ class Pages:
         board = self._core.registry.boards.get(request.path_params["device"])
         if board is None:
             return problem(HTTPStatus.NOT_FOUND, "no such board")
-        return JSONResponse({"points": list(board.history)})
+        return JSONResponse({"points": board.history.points()})
 
     async def decisions(self, request: Request) -> Response:
         return await self._records(request, "dec", "decisions")

@@ -67,7 +67,7 @@ export class BoardCard {
           h("div", { class: "legend" }, legend("case", "case"), legend("forecast", "forecast, fan off"), legend("limit", "limit"), legend("fan", "fan ran")))),
       h("dl", { class: "tiles" }, tile("ambient", "Ambient", "°C"), tile("power", "Power", "W"), tile("rpm", "Fan speed", "rpm"), tile("supply", "Supply", "V")),
       h("div", { class: "meters" }, this.forecast, this.score),
-      h("div", { class: "actions" }, ...this.buttons, this.answer));
+      (this.actions = h("div", { class: "actions" }, ...this.buttons, this.answer)));
   }
 
   button(label, name, args) {
@@ -96,6 +96,7 @@ export class BoardCard {
       button.disabled = this.busy || this.view.status !== "online";
       button.hidden = !may(button.dataset.command);
     }
+    this.actions.hidden = this.buttons.every((button) => button.hidden);
   }
 
   update(view) {

@@ -11,9 +11,17 @@ const byId = (id) => document.getElementById(id);
 const cards = new Map();
 const decisions = new Decisions(byId("decisions"), byId("more"), byId("filter"), byId("kind"));
 const fleet = new Fleet(byId("fleet"), (name) => {
-  for (const [device, { node }] of cards) node.hidden = name !== "" && device !== name;
+  for (const each of cards.values()) visible(each);
   decisions.only(name);
 });
+
+// The board asked for; else all, or of a crowd those with an alarm: the others are tiles.
+function visible(each) {
+  const name = fleet.focused;
+  const crowd = cards.size > CROWD && !each.view.alarms.length;
+  each.node.hidden = name ? each.device !== name : crowd;
+}
+const CROWD = 12;
 const STREAM = { live: "live", gone: "bridge not reachable, trying again" };
 let connected = false;
 
@@ -44,6 +52,7 @@ const handlers = {
       card(view.device).update(view);
       fleet.update(view);
     }
+    cards.forEach(visible);
     // After a restart of the bridge somebody else may be logged in, or nobody.
     show(byId("user")).then(() => cards.forEach((each) => each.enable())).catch(() => {});
     byId("boards").querySelector(".empty")?.remove();
@@ -56,6 +65,7 @@ const handlers = {
   board(view) {
     card(view.device).update(view);
     fleet.update(view);
+    visible(card(view.device));
   },
   reading({ device, tel, point }) {
     card(device).reading(tel, point);
