@@ -64,7 +64,6 @@ class Intake:
     writer: Writer
     registry: Registry
     answered: Callable[[str, dict[str, Any]], None]
-    hello: Callable[[str, int, dict[str, Any]], None]
 
 
 STATUSES = (State.ONLINE, State.SLEEPING, State.LOST, State.DISCONNECTED)
@@ -212,7 +211,8 @@ class Link:
         self._boot = frame["boot"]
         self.stats.saw_volatile(frame["boot"], frame["seq"])
         self._intake.registry.hello(device, frame)
-        self._intake.hello(device, frame["boot"], frame)
+        boot, seq = frame["boot"], frame["seq"]
+        self._intake.writer.add_hello(Incoming(device, boot, seq, frame, time.time()))
         self.enter(State.ONLINE)
         while self._held:
             self._known(self._held.popleft())

@@ -1,15 +1,14 @@
 """What the bridge knows of each board right now, and which link speaks for it."""
 
-import bisect
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from host.bridge.history import History, share
 from host.bridge.hub import BoardChanged, Hub, Reading, Stored
 from host.bridge.records import Record
 
-HISTORY_POINTS = 900
 MAX_DEVICES = 4096
 MAX_ALARMS = 32
 
@@ -22,10 +21,6 @@ class Status(StrEnum):
     LOST = "lost"
     DISCONNECTED = "disconnected"
     OFFLINE = "offline"
-
-
-# Chart columns, in the order of a history point behind its time.
-POINT = ("case_mc", "ambient_mc", "fc_off_mc", "fc_on_mc", "fan", "score", "ms")
 
 
 @dataclass
@@ -41,7 +36,7 @@ class Board:
     health: dict[str, Any] = field(default_factory=dict)
     decision: Record | None = None
     last_alarms: dict[str, Record] = field(default_factory=dict)
-    history: list[list[Any]] = field(default_factory=list)
+    history: History = field(default_factory=History)
 
     @property
     def alarms(self) -> dict[str, Record]:
@@ -67,8 +62,9 @@ class Registry:
 
     def restore_history(self, device: str, readings: list[dict[str, Any]]) -> None:
         board = self.boards[device]
-        for tel in readings[-HISTORY_POINTS:]:
-            board.history.append(point(tel.get("received", tel.get("at") or 0), tel))
+        for tel in readings:
+            at = tel.get("received", tel.get("at") or 0)
+            board.history.add(at, tel, share(len(self.boards)))
 
     def claim(self, device: str, owner: object) -> bool:
         """Whether `owner` now speaks for `device`. Not while another live link does."""
@@ -114,12 +110,10 @@ class Registry:
         newest = board.tel
         if tel["boot"] == newest.get("boot") and tel["seq"] < newest["seq"]:
             at = board.tel_at - (newest["ms"] - tel["ms"]) / 1000
-            bisect.insort(board.history, point(at, tel), key=lambda each: each[0])
-            del board.history[:-HISTORY_POINTS]
+            board.history.add(at, tel, share(len(self.boards)))
             return at
         board.tel, board.tel_at = tel, now
-        board.history.append(point(now, tel))
-        del board.history[:-HISTORY_POINTS]
+        board.history.add(now, tel, share(len(self.boards)))
         self._hub.publish(Reading(device, now, tel))
         return now
 
@@ -159,8 +153,3 @@ def _newer(board: Board, record: Record, known: Record | None) -> bool:
     if record.boot == known.boot:
         return record.seq > known.seq
     return known.boot != board.hello.get("boot")
-
-
-def point(at: float, tel: dict[str, Any]) -> list[Any]:
-    """One chart point: unix seconds, then the POINT columns."""
-    return [round(at, 1), *(tel.get(name) for name in POINT)]

@@ -42,7 +42,7 @@ class Service:
         self._registry = Registry(hub)
         writer = Writer(store, config.store, self._stored)
         commands = Commands(self._send, writer, store)
-        intake = Intake(writer, self._registry, commands.answered, self._hello)
+        intake = Intake(writer, self._registry, commands.answered)
         self._links: list[Link] = []
         self._serial = SerialLinks(self._links, config.baud, config.keepalive_s, intake)
         self.core = Core(
@@ -58,7 +58,6 @@ class Service:
         )
         self._gateways = RunningGateways(self.core)
         self._tasks: list[asyncio.Task[None]] = []
-        self._hellos: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._reload = asyncio.Event()
 
@@ -91,7 +90,7 @@ class Service:
         for board in self._registry.boards.values():
             self._registry.status(board.device, Status.OFFLINE, board.owner)
         await self._gateways.stop()
-        await asyncio.gather(*self._tasks, *self._hellos, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.core.writer.drain()
         event(LOG, logging.INFO, "stopped")
 
@@ -124,17 +123,6 @@ class Service:
         board = self._registry.boards.get(device)
         owner = board.owner if board else None
         return isinstance(owner, Link) and owner.send(frame)
-
-    def _hello(self, device: str, boot: int, hello: dict[str, Any]) -> None:
-        task = asyncio.get_running_loop().create_task(self._keep_hello(device, boot, hello))
-        self._hellos.add(task)
-        task.add_done_callback(self._hellos.discard)
-
-    async def _keep_hello(self, device: str, boot: int, hello: dict[str, Any]) -> None:
-        try:
-            await self.core.writer.call(self.core.store.hello, device, boot, hello)
-        except StoreBusy:
-            pass  # the next hello brings it again; records carry what matters
 
     def _stored(self, record: Record) -> None:
         self._registry.stored(record)

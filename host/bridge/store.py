@@ -64,7 +64,11 @@ class Store:
     # -- records -------------------------------------------------------------------------------
 
     def add(self, batch: Iterable[Incoming]) -> list[Record]:
-        """Commit `batch` as a whole; the records that were new, in order. Raises StoreBusy."""
+        """Commit `batch` as a whole; the records that were new, in order. Raises StoreBusy.
+
+        A `hello` among them is remembered as the board's birth: a boot counter that went back
+        starts a new life for the records after it.
+        """
 
         def work(db: sqlite3.Connection) -> list[Record]:
             lives: dict[str, int] = {}
@@ -72,6 +76,10 @@ class Store:
             for item in batch:
                 if item.reason is not None:
                     self._reject(db, item)
+                    continue
+                if item.frame["t"] == "hello":
+                    self._hello(db, item)
+                    lives.pop(item.device, None)
                     continue
                 if item.device not in lives:
                     lives[item.device] = self._life(db, item.device)
@@ -150,20 +158,15 @@ class Store:
 
     # -- devices, telemetry, cursors, commands -------------------------------------------------
 
-    def hello(self, device: str, boot: int, hello: dict[str, Any]) -> None:
-        """Remember a board's birth; a boot counter that went back starts a new life."""
-
-        def work(db: sqlite3.Connection) -> None:
-            row = db.execute("SELECT boot FROM devices WHERE device=?", (device,)).fetchone()
-            if row and boot < row[0]:
-                self._next_life(db, device)
-            db.execute(
-                "INSERT INTO devices VALUES (?,0,?,?) ON CONFLICT (device) "
-                "DO UPDATE SET boot=excluded.boot, hello=excluded.hello",
-                (device, boot, _json(hello)),
-            )
-
-        self._transaction(work)
+    def _hello(self, db: sqlite3.Connection, item: Incoming) -> None:
+        known = db.execute("SELECT boot FROM devices WHERE device=?", (item.device,)).fetchone()
+        if known and item.boot < known[0]:
+            self._next_life(db, item.device)
+        db.execute(
+            "INSERT INTO devices VALUES (?,0,?,?) ON CONFLICT (device) "
+            "DO UPDATE SET boot=excluded.boot, hello=excluded.hello",
+            (item.device, item.boot, _json(item.frame)),
+        )
 
     def devices(self) -> dict[str, dict[str, Any]]:
         rows = self._read("SELECT device, hello FROM devices WHERE hello != '{}'", ())
@@ -183,7 +186,8 @@ class Store:
         every = self._telemetry_every_s
         values = [(device, at - at % every, _json(body)) for device, at, body in rows]
         self._transaction(
-            lambda db: db.executemany("INSERT OR REPLACE INTO telemetry VALUES (?,?,?)", values)
+            lambda db: db.executemany("INSERT OR REPLACE INTO telemetry VALUES (?,?,?)", values),
+            synced=False,
         )
 
     def telemetry(self, device: str, since: int, limit: int = 2000) -> list[dict[str, Any]]:
@@ -202,7 +206,8 @@ class Store:
         self._transaction(
             lambda db: db.execute(
                 "INSERT OR REPLACE INTO cursors VALUES (?,?)", (gateway, record_id)
-            )
+            ),
+            synced=False,
         )
 
     def behind(self, gateway: str) -> int:
@@ -284,9 +289,13 @@ class Store:
         )
         return (pages - free) * size
 
-    def _transaction(self, work: Any) -> Any:
+    def _transaction(self, work: Any, synced: bool = True) -> Any:
+        """synced: on disk when this returns. What a power cut may take back needs no wait: a cursor
+        that is an old one again only delivers twice.
+        """
         db = self._db
         try:
+            db.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
             db.execute("BEGIN IMMEDIATE")
             result = work(db)
             db.execute("COMMIT")

@@ -54,6 +54,14 @@ class Writer:
             self._waiting_each[acknowledge] = mine + 1
             self._wake.set()
 
+    def add_hello(self, item: Incoming) -> None:
+        """Take a board's birth, in order with its records; lost while the store is busy: the next
+        one brings it again.
+        """
+        if len(self._waiting) < MAX_WAITING:
+            self._waiting.append((item, _nothing))
+            self._wake.set()
+
     def add_telemetry(self, device: str, at: float, tel: dict[str, Any]) -> None:
         """Take a reading; one per device and `telemetry_every_s` is kept, the latest."""
         key = (device, int(at) // self.limits.telemetry_every_s)
@@ -91,12 +99,14 @@ class Writer:
 
     async def _commit(self) -> None:
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
-        self._waiting_each.subtract(acknowledge for _, acknowledge in batch)
-        self._waiting_each += Counter()  # forgets those at zero
+        for acknowledge, count in Counter(acknowledge for _, acknowledge in batch).items():
+            self._waiting_each[acknowledge] -= count
+            if self._waiting_each[acknowledge] <= 0:
+                del self._waiting_each[acknowledge]
         new = await self.call(self._store.add, [item for item, _ in batch])
         self._recovered()
         self.stored += len(new)
-        self.duplicates += len(batch) - len(new)
+        self.duplicates += sum(item.frame["t"] != "hello" for item, _ in batch) - len(new)
         # One link sends few acknowledgements for a batch rather than one per record.
         links: dict[Acknowledge, list[tuple[int, int]]] = {}
         for item, acknowledge in batch:
@@ -154,3 +164,7 @@ class Writer:
             pass  # unacknowledged: the boards repeat it
         await self.call(self._store.close)
         self._thread.shutdown(wait=False)
+
+
+def _nothing(keys: list[tuple[int, int]]) -> None:
+    """What a hello is acknowledged with."""

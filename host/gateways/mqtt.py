@@ -6,8 +6,10 @@ messages are published anew after every connect, because a broker may have lost 
 """
 
 import asyncio
+import itertools
 import json
 import logging
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -34,7 +36,9 @@ LOG = logging.getLogger("fanwise.mqtt")
 
 MAX_COMMAND_BYTES = 2048
 MAX_INCOMING = 100
-STATE_EVERY_S = 1.0
+# A board's state goes out at once, and no more often than this.
+STATE_EVERY_S = 0.5
+BOARDS_AT_ONCE = 64
 GOODBYE_S = 0.8
 
 
@@ -52,8 +56,14 @@ class MqttGateway:
         self._tls = tls_context(config.broker)
         self._client: aiomqtt.Client | None = None
         self._stopping = False
-        self._dirty: set[str] = set()
-        self._said: dict[str, str] = {}
+        # Boards with something new to say, oldest first.
+        self._announce: dict[str, None] = {}
+        self._dirty: dict[str, None] = {}
+        self._news = asyncio.Event()
+        # Boards whose state just went out, and whether there is a newer one.
+        self._resting: dict[str, bool] = {}
+        # What each retained topic says on this connection, as a hash.
+        self._said: dict[str, int] = {}
 
     async def start(self) -> None:
         """Raises PortInUse, StartError."""
@@ -90,8 +100,8 @@ class MqttGateway:
         if client:
             try:
                 async with asyncio.timeout(GOODBYE_S):
-                    for device in self._core.registry.boards:
-                        await self._status(client, device, "offline")
+                    boards = list(self._core.registry.boards)
+                    await _each(boards, lambda device: self._status(client, device, "offline"))
                     await self._publish(client, self._topics.bridge_status, "offline", True)
             except (aiomqtt.MqttError, TimeoutError):
                 pass  # the last will says `lost` instead
@@ -106,23 +116,21 @@ class MqttGateway:
             f"fanwise-{self._core.site}-bridge",
             will=aiomqtt.Will(self._topics.bridge_status, "lost", QOS, True),
             max_incoming=MAX_INCOMING,
-            max_calls=2 * AT_ONCE,
+            max_calls=2 * (AT_ONCE + BOARDS_AT_ONCE),
         )
 
     async def _session(self, client: aiomqtt.Client) -> None:
         """Everything on one connection; ends with the connection."""
         with self._core.hub.subscribe() as subscription:
-            self._said.clear()
-            self._dirty.clear()
+            self._say_all_again()
             await client.subscribe(self._topics.commands, QOS)
             await client.subscribe(HA_STATUS, QOS)
             await self._publish(client, self._topics.bridge_status, "online", True)
-            await self._announce_all(client)
             self._client = client
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._watch(client, subscription))
-                    tasks.create_task(self._states(client))
+                    tasks.create_task(self._watch(subscription))
+                    tasks.create_task(self._retained(client))
                     tasks.create_task(self._delivery.run(partial(self._send, client)))
                     tasks.create_task(self._listen(client, tasks))
             finally:
@@ -130,14 +138,56 @@ class MqttGateway:
 
     # -- retained ------------------------------------------------------------------------------
 
-    async def _announce_all(self, client: aiomqtt.Client) -> None:
-        for board in list(self._core.registry.boards.values()):
-            await self._announce(client, board)
-            await self._state(client, board)
-            if board.decision:
-                await self._explain(client, board.decision)
+    def _say_all_again(self) -> None:
+        """The broker may know nothing of what was said before."""
+        self._said.clear()
+        self._resting.clear()
+        self._announce = dict.fromkeys(self._core.registry.boards)
+        self._dirty = dict.fromkeys(self._core.registry.boards)
+        self._news.set()
 
-    async def _announce(self, client: aiomqtt.Client, board: Board) -> None:
+    async def _watch(self, subscription: Subscription) -> None:
+        while True:
+            for happened in await subscription.get_all():
+                match happened:
+                    case Reading(device):
+                        self._changed(device)
+                    case Stored(record):
+                        self._changed(record.device)
+                    case BoardChanged(device):
+                        self._announce[device] = None
+                    case Resync():
+                        for device in self._core.registry.boards:
+                            self._changed(device)
+            self._news.set()
+
+    def _changed(self, device: str) -> None:
+        if device in self._resting:
+            self._resting[device] = True
+        else:
+            self._dirty[device] = None
+
+    def _rested(self, device: str) -> None:
+        if self._resting.pop(device, False):
+            self._dirty[device] = None
+            self._news.set()
+
+    async def _retained(self, client: aiomqtt.Client) -> None:
+        """What is now, however slow the broker is: the latest wins."""
+        boards, loop = self._core.registry.boards, asyncio.get_running_loop()
+        while True:
+            await self._news.wait()
+            changed = _take(self._announce)
+            await _each(changed, lambda device: self._announced(client, boards[device]))
+            ready = _take(self._dirty)
+            for device in ready:
+                self._resting[device] = False
+                loop.call_later(STATE_EVERY_S, self._rested, device)
+            await _each(ready, lambda device: self._state(client, boards[device]))
+            if not self._announce and not self._dirty:
+                self._news.clear()
+
+    async def _announced(self, client: aiomqtt.Client, board: Board) -> None:
         """Status, birth and discovery, each only if it changed on this connection."""
         if self._stopping:
             return
@@ -148,6 +198,8 @@ class MqttGateway:
         site, prefix = self._core.site, self._config.discovery_prefix
         await self._retain(client, self._topics.device(board.device, "birth"), board.hello)
         await self._retain(client, config_topic(prefix, site, board.device), payload)
+        if board.decision and self._topics.device(board.device, "explanation") not in self._said:
+            await self._explain(client, board.decision)
 
     async def _status(self, client: aiomqtt.Client, device: str, status: str) -> None:
         await self._retain(client, self._topics.device(device, "status"), status)
@@ -164,42 +216,22 @@ class MqttGateway:
 
     async def _retain(self, client: aiomqtt.Client, topic: str, payload: Any) -> None:
         text = payload if isinstance(payload, str) else _json(payload)
-        if self._said.get(topic) != text:
+        said = hash(text)
+        if self._said.get(topic) != said:
+            self._said[topic] = said
             await self._publish(client, topic, text, True)
-            self._said[topic] = text
 
     async def _publish(self, client: aiomqtt.Client, topic: str, text: str, retain: bool) -> None:
         """Returns once the broker confirmed it."""
         await client.publish(topic, text.encode(), QOS, retain, timeout=TIMEOUT_S)
 
-    # -- from the hub and the store ------------------------------------------------------------
-
-    async def _watch(self, client: aiomqtt.Client, subscription: Subscription) -> None:
-        while True:
-            match await subscription.get():
-                case Reading(device):
-                    self._dirty.add(device)
-                case Stored(record):
-                    self._dirty.add(record.device)
-                case BoardChanged(device):
-                    await self._announce(client, self._core.registry.boards[device])
-                case Resync():
-                    await self._announce_all(client)
-
-    async def _states(self, client: aiomqtt.Client) -> None:
-        """Latest wins: at most one state per board and second, however slow the broker is."""
-        while True:
-            await asyncio.sleep(STATE_EVERY_S)
-            dirty, self._dirty = self._dirty, set()
-            for device in dirty:
-                await self._state(client, self._core.registry.boards[device])
+    # -- from the store ---------------------------------------------------------------------
 
     async def _send(self, client: aiomqtt.Client, batch: list[Record]) -> None:
         """Returns when the broker has the whole batch."""
         await asyncio.gather(*(self._event(client, record) for record in batch))
         newest = {r.device: r for r in batch if r.body.get("phi")}
-        for record in newest.values():
-            await self._explain(client, record)
+        await asyncio.gather(*(self._explain(client, record) for record in newest.values()))
 
     async def _event(self, client: aiomqtt.Client, record: Record) -> None:
         name = "event/decision" if record.kind == "dec" else "event/alarm"
@@ -215,8 +247,7 @@ class MqttGateway:
             if topic == HA_STATUS:
                 if payload == b"online" and not message.retain:
                     # Home Assistant started anew and asks for everything again.
-                    self._said.clear()
-                    await self._announce_all(client)
+                    self._say_all_again()
                 continue
             device = self._topics.commanded(topic)
             # A retained request would be carried out again at every connect.
@@ -236,6 +267,20 @@ class MqttGateway:
             answer = {"id": None, "ok": False, "msg": 'expected {"id":..., "name":..., "args":{}}'}
         topic = self._topics.device(device, "rsp")
         await self._publish(client, topic, _json(answer), False)
+
+
+def _take(waiting: dict[str, None]) -> list[str]:
+    """Take out the first, at most BOARDS_AT_ONCE."""
+    taken = list(itertools.islice(waiting, BOARDS_AT_ONCE))
+    for device in taken:
+        del waiting[device]
+    return taken
+
+
+async def _each(devices: list[str], work: Callable[[str], Coroutine[Any, Any, None]]) -> None:
+    for start in range(0, len(devices), BOARDS_AT_ONCE):
+        part = devices[start : start + BOARDS_AT_ONCE]
+        await asyncio.gather(*(work(device) for device in part))
 
 
 def make(core: Core, settings: MqttConfig) -> MqttGateway:

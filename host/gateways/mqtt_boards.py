@@ -140,7 +140,8 @@ class MqttBoards:
             await asyncio.sleep(backoff.delay_s())
 
     async def _session(self, client: aiomqtt.Client) -> None:
-        await client.subscribe([(f"{self._prefix}+/up", QOS), (f"{self._prefix}+/link", QOS)])
+        # Boards repeat what is not acknowledged, so nothing is lost without the broker's help.
+        await client.subscribe([(f"{self._prefix}+/up", 0), (f"{self._prefix}+/link", QOS)])
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(client))
             tasks.create_task(self._tick())

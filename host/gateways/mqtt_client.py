@@ -10,6 +10,8 @@ from host.gateways.mqtt_settings import Broker
 QOS = 1
 KEEPALIVE_S = 20
 TIMEOUT_S = 10
+# Not confirmed by the broker yet; paho holds the others back.
+MAX_IN_FLIGHT = 200
 
 
 def tls_context(broker: Broker) -> ssl.SSLContext | None:
@@ -51,6 +53,7 @@ def connect(
         timeout=TIMEOUT_S,
         tls_context=tls,
         max_queued_incoming_messages=max_incoming,
+        max_inflight_messages=MAX_IN_FLIGHT,
     )
     client.pending_calls_threshold = max_calls
     return client

@@ -28,12 +28,16 @@ def item(seq: int) -> Incoming:
     return Incoming("box", 1, seq, body, 1000.0 + seq)
 
 
+def born(device: str, boot: int) -> Incoming:
+    return Incoming(device, boot, 1, {"t": "hello", "dev": device, "boot": boot}, 1000.0)
+
+
 def filled(path: Path) -> None:
     store = Store(path)
     for start in range(1, RECORDS, 100):
         store.add([item(seq) for seq in range(start, start + 100)])
     store.set_cursor("mqtt:home", RECORDS)
-    store.hello("box", 1, {"dev": "box"})
+    store.add([born("box", 1)])
     store.close()
 
 

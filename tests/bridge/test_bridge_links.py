@@ -253,7 +253,7 @@ async def _silent_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     store = Store(tmp_path / "s.db")
     writer = Writer(store, StoreConfig(), registry.stored)
     with FakeBoard(tmp_path / "b", "box-one", answers=False) as board:
-        intake = Intake(writer, registry, lambda *_: None, lambda *_: None)
+        intake = Intake(writer, registry, lambda *_: None)
         link = SerialLink(str(board.path), 115200, 0.1, intake)
         task = asyncio.create_task(link.run())
         seen = [link.state]

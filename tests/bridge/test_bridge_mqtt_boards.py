@@ -160,7 +160,7 @@ def test_sleep_and_silence_by_the_clock(tmp_path: Path) -> None:
     registry = Registry(Hub())
     store = Store(tmp_path / "s.db")
     writer = Writer(store, StoreConfig(), registry.stored)
-    link = Wire("wire", 10.0, Intake(writer, registry, lambda *_: None, lambda *_: None))
+    link = Wire("wire", 10.0, Intake(writer, registry, lambda *_: None))
     head = {"boot": 1, "ms": 1}
     link.opened()
     link.received(frames.encode({"t": "hello", **head, "seq": 1, "dev": "a"}))
