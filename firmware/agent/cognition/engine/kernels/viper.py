@@ -118,8 +118,8 @@ def rows(w: ptr8, x: ptr32, p: ptr32, acc: ptr32):
 
 
 @micropython.viper
-def plane(p: ptr32, channel: int, source: int):
-    """A channel's part of the image and its weights, for `slide`."""
+def plane(x: ptr8, y: ptr32, k: int, p: ptr32, channel: int, source: int):
+    """A channel's part of the image, plus 128, and its weights, for `slide`; x, y, k: anything."""
     step = p[0]
     columns = p[1]
     n = p[2]
@@ -130,7 +130,7 @@ def plane(p: ptr32, channel: int, source: int):
         x = ptr8(x0)
         k = columns
         while k:
-            y[0] = (x[0] ^ 128) - 128
+            y[0] = x[0] ^ 128
             y = ptr32(int(y) + 4)
             x = ptr8(int(x) + step)
             k -= 1
@@ -142,80 +142,91 @@ def plane(p: ptr32, channel: int, source: int):
     step = p[9]
     offsets = ptr16(p[10])
     to = p[11]
+    total = 0
     while n:
         y = ptr32(to + offsets[0])
-        y[0] = (x[0] ^ 128) - 128
+        k = (x[0] ^ 128) - 128
+        y[0] = k
+        total += k
         offsets = ptr16(int(offsets) + 2)
         x = ptr8(int(x) + step)
         n -= 1
     y = ptr32(p[12])
-    p[13] = y[channel]
+    p[13] = y[channel] - (total << 7)
 
 
 @micropython.viper
-def slide(w: ptr32, x: ptr32, acc: ptr32, p: ptr32):
-    """acc[i] = bias + window * weights at every place of a plane."""
+def slide(x: ptr32, a: int, acc: ptr32, p: ptr32, w: ptr32):
+    """acc[i] = bias + window * weights at every place of a plane; a: anything."""
     pitch = p[6]
     bias = p[13]
     step = p[14]
     start = int(x)
     weights = int(w)
-    strips = p[18]
+    w0 = w[0]
+    w1 = w[1]
+    w2 = w[2]
+    if p[17]:
+        w3 = w[3]
+        w4 = w[4]
+        w5 = w[5]
+        w6 = w[6]
+        w7 = w[7]
+        w8 = w[8]
     for _ in range(p[15]):
-        x = ptr32(start)
+        at = start
         n = p[16]
         if p[17]:
             while n:
-                y = ptr32(int(x) + pitch)
-                z = ptr32(int(y) + pitch)
-                acc[0] = (
-                    bias
-                    + w[0] * x[0]
-                    + w[1] * x[1]
-                    + w[2] * x[2]
-                    + w[3] * y[0]
-                    + w[4] * y[1]
-                    + w[5] * y[2]
-                    + w[6] * z[0]
-                    + w[7] * z[1]
-                    + w[8] * z[2]
-                )
+                x = ptr32(at)
+                a = bias + x[0] * w0
+                a += x[1] * w1
+                a += x[2] * w2
+                x = ptr32(int(x) + pitch)
+                a += x[0] * w3
+                a += x[1] * w4
+                a += x[2] * w5
+                x = ptr32(int(x) + pitch)
+                a += x[0] * w6
+                a += x[1] * w7
+                acc[0] = a + x[2] * w8
                 acc = ptr32(int(acc) + 4)
-                x = ptr32(int(x) + step)
+                at += step
                 n -= 1
         while n:
             a = bias
-            at = int(x)
-            y = x
+            row = at
             w = ptr32(weights)
             for _ in range(p[19]):
-                k = strips
+                x = ptr32(row)
+                k = p[18]
                 while k:
-                    a += w[0] * x[0] + w[1] * x[1] + w[2] * x[2]
+                    a += w[0] * x[0]
+                    a += w[1] * x[1]
+                    a += w[2] * x[2]
                     w = ptr32(int(w) + 12)
                     x = ptr32(int(x) + 12)
                     k -= 1
-                y = ptr32(int(y) + p[20])
-                x = y
+                row += p[20]
             acc[0] = a
             acc = ptr32(int(acc) + 4)
-            x = ptr32(at + step)
+            at += step
             n -= 1
         start += p[21]
 
 
 @micropython.viper
-def scale(acc: ptr32, y: ptr8, q: ptr32):
-    """y = requantised acc, q[0] of them q[1] apart, from q[6] on. q: the fields named below.
+def scale(b: int, a: int, acc: ptr32, q: ptr32, y: ptr8):
+    """y = requantised acc, q[0] of them q[1] apart, from q[6] on; a, b: anything.
 
     MultiplyByQuantizedMultiplier as in docs/engine.md, for accumulators below 2**27 and shifts to
     the right; scales are triples: high and low 16 bits of the multiplier, and the shift r.
     """
     n = q[0]
     step = q[1]
-    zero_out = q[2]
+    zero = q[2] - q[3]
     lowest = q[3]
-    highest = q[4]
+    most = uint(q[4] - lowest)
     each = q[5]
     y = ptr8(int(y) + q[6])
     scales = ptr32(q[7] + q[8])
@@ -232,12 +243,13 @@ def scale(acc: ptr32, y: ptr8, q: ptr32):
         a = b >> 14
         b &= 16383
         b = a * h + ((b * h + ((a * m + (b * m >> 14)) >> 2) + 16384) >> 14)
-        b = (((b >> 1) + (b >> 31) + c) >> r) + zero_out
-        if b < lowest:
-            b = lowest
-        if b > highest:
-            b = highest
-        y[0] = b
+        # From the lowest output on, so that one comparison finds what is outside.
+        a = b >> 31
+        b >>= 1
+        b = ((b + a + c) >> r) + zero
+        if uint(b) > most:
+            b = 0 if b < 0 else int(most)
+        y[0] = b + lowest
         y = ptr8(int(y) + step)
         acc = ptr32(int(acc) + 4)
         n -= 1
@@ -304,7 +316,7 @@ class Rows:
                 widen(x, wide, fields)
             rows(wide, wide, fields, acc)
             put(q, at, offset)
-            scale(acc, self._y, q)
+            scale(0, 0, acc, q, self._y)
             at += self._step
 
 
@@ -327,7 +339,7 @@ class Planes:
         self.fits = batches == 1 and words <= _LARGEST_PLANE and columns > 0 and inside > 0
         if not self.fits:
             return
-        self._x = array("i", [zero_in] * words)
+        self._x = array("i", [zero_in + 128] * words)
         self._weights = array("i", bytes(12 * strips * kernel_h))
         self._acc = array("i", bytes(4 * out_h * out_w))
         self._y = kernel.y
@@ -352,12 +364,13 @@ class Planes:
 
     def run(self):
         fields, acc, q = self._fields, self._acc, self._q
+        x = self._x
         offset = 0
         for channel in range(self._channels):
-            plane(fields, channel, channel // self._times)
-            slide(self._weights, self._x, acc, fields)
+            plane(x, x, 0, fields, channel, channel // self._times)
+            slide(x, 0, acc, fields, self._weights)
             put(q, channel, offset)
-            scale(acc, self._y, q)
+            scale(0, 0, acc, q, self._y)
             offset += self._each
 
 
