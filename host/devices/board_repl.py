@@ -147,6 +147,7 @@ class BoardRepl:
                 return answer[1:]
             if "_call" in str(trouble) and "NameError" in str(trouble):
                 # The board has started anew in between.
+                self._plain(WATCHDOG)
                 self._send_helpers()
         raise NoAnswerError(
             f"{self.device}: {expression[:40]}... was not answered in {TRIES} tries ({trouble}); "

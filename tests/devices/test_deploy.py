@@ -150,7 +150,7 @@ class CutError(Exception):
     pass
 
 
-def cut_after(monkeypatch, 14, cut):
+def cut_after(monkeypatch, changes, cut):
     """Calls cut() in place of the call to the board behind so many that change its flash."""
     real, done = board_repl.BoardRepl.call, []
 
