@@ -11,7 +11,6 @@ import logging
 import math
 import secrets
 import socket
-import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +22,7 @@ from asyncua.crypto.permission_rules import SimpleRoleRuleset, UserRole
 from asyncua.crypto.permission_rules import User as UaUser
 from asyncua.server.binary_server_asyncio import BinaryServer, OPCUAProtocol
 from asyncua.server.internal_server import InternalServer
-from asyncua.server.internal_session import InternalSession, SessionState
+from asyncua.server.internal_session import InternalSession
 
 from host.bridge.logs import event
 from host.bridge.users import Role, User
@@ -130,24 +129,39 @@ class _Session(InternalSession):
 
 
 class _Internal(InternalServer):
+    def __init__(self, users: Users) -> None:
+        super().__init__(user_manager=users)
+        self._ending: set[asyncio.Task[None]] = set()
+
     def create_session(self, name: Any, user: Any = None, external: bool = False) -> _Session:
         """A session known by a token nobody can guess; asyncua counts them up, and whoever names
         one may take it over.
         """
-        now = time.monotonic()
-        for old in list(self._external_sessions.values()):
-            if old.state is SessionState.Created and now - old._last_activity > ACTIVATE_S:
-                self.unregister_external_session(old)
-        mine = sum(old.name == name for old in self._external_sessions.values())
-        most = self.max_connections * MAX_PER_CONNECTION
-        if mine >= MAX_PER_CONNECTION or len(self._external_sessions) >= most:
+        known = self._external_sessions.values()
+        if sum(old.name == name for old in known) >= MAX_PER_CONNECTION:
             raise ServiceError(ua.StatusCodes.BadTooManySessions)
+        if len(known) >= self.max_connections * MAX_PER_CONNECTION:
+            self._make_place()
         session = _Session(self, self.aspace, self.subscription_service, name, external=external)
         if external:
             self.unregister_external_session(session)
             session.auth_token = ua.NodeId(secrets.token_bytes(32), 0)
             self.register_external_session(session)
         return session
+
+    def _make_place(self) -> None:
+        """End the session that was silent longest of those whose connection is gone: a client that
+        comes back may take it up again, until others need the place.
+        """
+        here = {each.get_extra_info("peername") for each in self.asyncio_transports}
+        gone = [old for old in self._external_sessions.values() if old.name not in here]
+        if not gone:
+            raise ServiceError(ua.StatusCodes.BadTooManySessions)
+        oldest = min(gone, key=lambda old: old._last_activity)
+        self.unregister_external_session(oldest)
+        ending = asyncio.get_running_loop().create_task(oldest.close_session())
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
 
     def register_server(self, server: Any, conf: Any = None) -> None:
         raise ServiceError(ua.StatusCodes.BadServiceUnsupported)
@@ -180,7 +194,7 @@ class _Binary(BinaryServer):
 
 class GuardedServer(Server):
     def __init__(self, config: OpcUaConfig) -> None:
-        internal = _Internal(user_manager=Users(config))
+        internal = _Internal(Users(config))
         internal.allow_remote_admin = False
         internal.max_connections = config.connections
         internal.max_pending_activation_seconds = ACTIVATE_S
