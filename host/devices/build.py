@@ -109,7 +109,10 @@ def board_files(
     readable = bool(os.environ.get(READABLE))
     texts = _board_texts(tuple(sources.items()), outside, frozenset(kept), readable)
     for name, text in texts:
-        files[f"{name[:-3]}.mpy"] = _compiled(text, name, spec.march if spec else "")
+        if name.endswith(".py"):
+            files[f"{name[:-3]}.mpy"] = _compiled(text, name, spec.march if spec else "")
+        else:
+            files[name] = text.encode()
     if spec and spec.kernels:
         files[f"{KERNELS}/native_{spec.kernels}.mpy"] = native_module(
             spec.kernels, spec.march, spec.assembler
@@ -162,8 +165,20 @@ def build(chip: str, out: Path = OUT) -> tuple[Path, dict[str, bytes]]:
 
 
 def engine_bytes(files: dict[str, bytes]) -> int:
-    """Bytes of the engine on a board: all operators, and one set of native kernels."""
-    return sum(len(data) for name, data in files.items() if name.startswith(ENGINE + "/"))
+    """Bytes of the engine's code on a board: all operators, and one set of native kernels.
+
+    The texts of its errors are data, a file beside it.
+    """
+    return sum(len(data) for name, data in files.items() if _is_engine(name, ".mpy"))
+
+
+def text_bytes(files: dict[str, bytes]) -> int:
+    """Bytes of the texts of the engine's errors."""
+    return sum(len(data) for name, data in files.items() if _is_engine(name, ".txt"))
+
+
+def _is_engine(name: str, ending: str) -> bool:
+    return name.startswith(ENGINE + "/") and name.endswith(ending)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -177,7 +192,8 @@ def main(arguments: list[str] | None = None) -> int:
             modules = [data for name, data in files.items() if name.endswith(".mpy")]
             print(
                 f"{folder}: {len(modules)} modules, {sum(map(len, modules)):,} B; the engine "
-                f"with the kernels {CHIPS[chip].kernels or 'viper'} {engine_bytes(files):,} B"
+                f"with the kernels {CHIPS[chip].kernels or 'viper'} {engine_bytes(files):,} B, "
+                f"its texts {text_bytes(files):,} B"
             )
     except BuildError as error:
         print(f"build: {error}", file=sys.stderr)

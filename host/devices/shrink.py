@@ -4,7 +4,7 @@ MicroPython keeps every name it meets in RAM for ever, and the agent has about a
 own. What is nobody else's business need not be long, nor different from place to place:
 
 - integer constants of a module become the number wherever they are used;
-- texts of the engine's exceptions are packed;
+- texts of the engine's exceptions become lines of a file, read where one is raised;
 - imports are relative: a .mpy spells out each module's name, a dotted one in full;
 - names of modules, classes, methods, attributes and parameters become `a`, `b`, ...; the same few
   for all of them, as each kind lives in a place of its own.
@@ -23,13 +23,13 @@ from collections.abc import Collection, Iterator, Mapping
 
 from host.devices.shrinking.constants import inline
 from host.devices.shrinking.external import EXTERNAL
-from host.devices.shrinking.names import Renaming
+from host.devices.shrinking.names import Renaming, lengthen_locals
 from host.devices.shrinking.program import Module, Program, is_native
 from host.devices.shrinking.run_names import RunNames
-from host.devices.shrinking.texts import pack
+from host.devices.shrinking.texts import take_out
 
 # The engine's exceptions, and what raises them with a text: most texts on a board are theirs.
-PACKED = ("ModelError", ("refuse",))
+TAKEN_OUT = ("ModelError", ("refuse",))
 
 WORD = re.compile(r"[A-Za-z_]\w*")
 NAMES = re.compile(r"[\w.]+")
@@ -40,22 +40,24 @@ def shrink(
     outside: Mapping[str, str] | None = None,
     kept: Collection[str] = (),
 ) -> dict[str, str]:
-    """The same files (path -> text) with shorter names. Raises SyntaxError for broken ones.
+    """The same files (path -> text) with shorter names, and one of texts. Raises SyntaxError.
 
     outside: files that use these and stay as they are. kept: further names that must not change.
     """
     program = Program(sources)
-    pack(program, *PACKED)
-    fixed = _fixed(program, (outside or {}).values(), RunNames(program).strings) | set(kept)
+    texts = take_out(program, *TAKEN_OUT)
+    asked = _asked(program, (outside or {}).values(), RunNames(program).strings) | set(kept)
+    fixed = asked | EXTERNAL
     inline(program, fixed)
     for module in program.modules.values():
         module.analyse()
+        lengthen_locals(module, fixed)
     running = RunNames(program)
-    Renaming(program, fixed).apply()
+    Renaming(program, fixed, asked).apply()
     running.follow()
     for module in program.modules.values():
         _import_from_nearby(program, module)
-    return program.sources()
+    return program.sources() | texts
 
 
 def _import_from_nearby(program: Program, module: Module) -> None:
@@ -72,9 +74,9 @@ def _import_from_nearby(program: Program, module: Module) -> None:
                 node.module = ".".join(wanted[common:]) or None
 
 
-def _fixed(program: Program, outside: Collection[str], renamed: Collection[ast.AST]) -> set[str]:
+def _asked(program: Program, outside: Collection[str], renamed: Collection[ast.AST]) -> set[str]:
     """Names that somebody may ask for by name. renamed: strings that follow when names change."""
-    found = set(EXTERNAL)
+    found: set[str] = set()
     for text in outside:
         found.update(WORD.findall(text))
     prefixes = set()

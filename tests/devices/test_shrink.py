@@ -15,7 +15,7 @@ SIMULATED = Path(__file__).resolve().parents[2] / "firmware" / "simulated"
 def names(texts):
     """Every name in some files: variables, attributes, functions, parameters, imports."""
     found = set()
-    for text in texts.values():
+    for text in (text for path, text in texts.items() if path.endswith(".py")):
         for node in ast.walk(ast.parse(text)):
             for field in ("id", "attr", "name", "asname", "arg"):
                 value = getattr(node, field, None)
@@ -222,13 +222,16 @@ CASES = {
                     pass
 
                 class Op:
-                    def refuse(self, reason):
-                        raise FormatError("operator %s: %s" % ("ADD", reason))
+                    def refuse(self, reason, *values):
+                        error = ModelError(reason, *values)
+                        raise FormatError("operator %s: %s" % ("ADD", error))
 
                 def run():
                     told = []
-                    for n in range(3):
+                    for n in range(4):
                         try:
+                            if n == 3:
+                                raise ModelError(told[0])
                             if n == 0:
                                 raise ModelError("a tensor of shape %s is not supported" % (2,))
                             if n == 1:
@@ -244,6 +247,7 @@ CASES = {
             "a tensor of shape 2 is not supported",
             "operator ADD: a tensor of shape 4 is not supported",
             "operator ADD: all 2 are not supported",
+            "a tensor of shape 2 is not supported",
         ],
         {"refuse", "reason"},
         {"ModelError", "FormatError"},
@@ -304,14 +308,25 @@ def test_names_of_the_hardware_are_known():
     assert not defined - EXTERNAL
 
 
-def test_repeated_phrases_are_kept_once():
-    text = "class ModelError(Exception):\n    pass\n" + "".join(
-        f'def f{i}():\n    raise ModelError("this tensor {i} has an unknown number of sizes")\n'
-        for i in range(9)
-    )
-    shrunk = shrink({"p/a.py": text})
-    assert "".join(shrunk.values()).count(" unknown number of ") == 1
-    assert "unknown number of " in shrunk["p/phrases.py"]
+def test_texts_of_errors_are_lines_of_a_file(tmp_path):
+    files = {
+        "p/__init__.py": "",
+        "p/a.py": """
+            class ModelError(Exception):
+                pass
+
+            def told(n):
+                try:
+                    raise ModelError("shape %s of %d" % ((1, 2), n))
+                except ModelError as error:
+                    return str(error)
+            """,
+    }
+    main = "from p.a import told\nresult = told(3)"
+    shrunk = shrink(written(files), {"main.py": main})
+    assert shrunk.pop("p/texts.txt") == "shape %s of %d\n"
+    assert "shape" not in "".join(shrunk.values())
+    assert result_of(tmp_path, shrunk, main) == "0 (1, 2) 3"
 
 
 def test_assignments_to_several_names_make_no_tuple():

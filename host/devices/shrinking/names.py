@@ -10,14 +10,31 @@ import string
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 
+from host.devices.shrinking.interned import ATTRIBUTES, VARIABLES
 from host.devices.shrinking.program import Module, Program, Symbol
 from host.devices.shrinking.scopes import Scope, Use
 
 
+def lengthen_locals(module: Module, fixed: set[str]) -> None:
+    """Leaves short names to others: a .mpy has none of a function's variables."""
+    found: dict[tuple[Scope, str], list[Use]] = defaultdict(list)
+    for use in module.uses:
+        if use.owner.kind not in ("module", "class") and use.get() not in fixed:
+            found[use.owner, use.get()].append(use)
+    for (_, name), uses in found.items():
+        if all(isinstance(use.node, ast.Name | ast.alias) for use in uses):
+            for use in uses:
+                use.put(f"{name}_")
+    module.analyse()
+
+
 class Renaming:
-    def __init__(self, program: Program, fixed: set[str]) -> None:
+    """fixed: names that stay; asked: those of them that the program itself asks for by name."""
+
+    def __init__(self, program: Program, fixed: set[str], asked: set[str]) -> None:
         self.program = program
         self.fixed = fixed
+        self.asked = asked
         self.modules = list(program.modules.values())
         self.meaning = {
             alias: (module, program.meant(module, node, alias))
@@ -51,13 +68,16 @@ class Renaming:
         resolved: dict[ast.AST, Symbol] = dict(self.of_modules)
         families = _Families(self.program, resolved)
         places: dict[str, list[tuple[int | None, ast.Attribute | Use]]] = defaultdict(list)
+        files: dict[str, set[str]] = defaultdict(set)
         stored: set[str] = set()  # by others than the class's own methods
         own: set[str] = set()
+        in_classes = set(self.asked)  # a class's own names hide others where it is made
         for module in self.modules:
             for node in module.scope_of:
                 if isinstance(node, ast.Attribute) and node not in resolved:
                     family = families.of_self(module, node.value)
                     places[node.attr].append((family, node))
+                    files[node.attr].add(module.name)
                     if not isinstance(node.ctx, ast.Load):
                         own.add(node.attr)
                         if family is None:
@@ -65,11 +85,18 @@ class Renaming:
             for use in module.uses:
                 if use.owner.kind == "class":
                     places[use.get()].append((families.of_class(use.owner.node), use))
+                    files[use.get()].add(module.name)
                     own.add(use.get())
+                elif use.scope.kind == "class":
+                    in_classes.add(use.get())
         own -= self.fixed
         private = {n for n in own if all(family is not None for family, _ in places[n])}
-        public = sorted(own - private, key=lambda name: (-len(places[name]), name))
-        new = dict(zip(public, _short(self.fixed | set(places) - own), strict=False))
+        # A file spells out each name once.
+        public = sorted(
+            own - private, key=lambda name: (-len(files[name]), -len(places[name]), name)
+        )
+        taken = in_classes | set(places) - own
+        new = dict(zip(public, _short(taken, self.fixed, ATTRIBUTES), strict=False))
         of_family: dict[int | None, set[str]] = defaultdict(set)
         for name, found in places.items():
             for family, _ in found:
@@ -80,8 +107,9 @@ class Renaming:
         for family in families.numbers:
             mine = sorted(of_family[family] & private)
             others = (of_family[family] | stored) - private
-            taken = {new.get(name, name) for name in others} | self.fixed
-            for name, short in zip(mine, _short(taken), strict=False):
+            taken = {new.get(name, name) for name in others} | in_classes
+            names = _short(taken, self.fixed, ATTRIBUTES)
+            for name, short in zip(mine, names, strict=False):
                 for number, place in places[name]:
                     if number == family:
                         _call(place, short)
@@ -98,7 +126,8 @@ class Renaming:
         order = sorted(set(names) - self.fixed - foreign, key=lambda name: (-names[name], name))
         others = {use.get() for use in module.uses} - set(order)
         locals_too = {use.get() for use in module.uses if use.owner is not module.scope}
-        new = dict(zip(order, _short(self.fixed | others | locals_too), strict=False))
+        taken = self.asked | others | locals_too
+        new = dict(zip(order, _short(taken, self.fixed, VARIABLES), strict=False))
         for use in mine:
             name = use.get()
             if name in new:
@@ -116,7 +145,7 @@ class Renaming:
             own = {use.get() for use in uses if isinstance(use.node, ast.arg)} - self.fixed
             taken = {use.get() for use in within[scope]} | scope.bound | _KEYWORDS
             order = [u.get() for u in uses if isinstance(u.node, ast.arg) and u.get() in own]
-            new = dict(zip(order, _short(taken), strict=False))
+            new = dict(zip(order, _short(taken, (), VARIABLES), strict=False))
             for use in uses:
                 use.put(new.get(use.get(), use.get()))
 
@@ -188,9 +217,11 @@ def _call(place: ast.Attribute | Use, name: str) -> None:
 _KEYWORDS = frozenset(keyword.kwlist)
 
 
-def _short(taken: Collection[str]) -> Iterator[str]:
+def _short(taken: Collection[str], fixed: Collection[str], known: Collection[str]) -> Iterator[str]:
+    """Names that cost little: known ones, then letters, which must not be fixed either."""
+    yield from (name for name in known if name not in taken)
     for length in itertools.count(1):
         for letters in itertools.product(string.ascii_letters, repeat=length):
             name = "".join(letters)
-            if name not in taken:
+            if name not in taken and name not in fixed:
                 yield name

@@ -1,50 +1,48 @@
-"""Packs the texts of exceptions, as MicroPython packs those of its own.
+"""Puts the texts of exceptions into a file of their own, as data.
 
-Phrases that come again become one control character each, and a module of its own that is imported
-where an exception is made, and spells them out. Texts are objects on a board's heap as long as
-their module is loaded: packed they take less there, too.
+Most errors are never met, but as code their texts take memory with every module. A line of the
+file is read where an exception is made; calls give its number and what belongs into it. A text
+given by its number is spelled out by `str()` of the exception. Without the file, number and values
+are the message.
 """
 
 from __future__ import annotations
 
 import ast
-import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from host.devices.shrinking.program import Program
 
-# What a text may be packed with: no % directive is part of a phrase, texts are packed before they
-# are formatted.
-_CODES = [chr(code) for code in range(1, 32)]
-_BREAK = re.compile(r"(%[-\d.]*[a-z])")
-_TOKEN = re.compile(r"\w+\W?|\W")
-_MOST_TOKENS = 10
-# MicroPython keeps shorter strings for ever.
-_SHORTEST = 11
-_SEPARATOR = "|"
-
-_MODULE = "phrases"
+_MODULE = "texts"
+_SUFFIX = "txt"
 _INIT = f"""
-def __init__(self, text):
+def __init__(self, *text):
     from .{_MODULE} import spelled
-    super().__init__(spelled(text))
+    super().__init__(spelled(*text))
 """
-_SPELLED = """
-def spelled(text):
-    code = {first}
-    for phrase in {phrases!r}.split({separator!r}):
-        code -= 1
-        text = text.replace(chr(code), phrase)
-    return text
+_SPELLED = f"""
+def spelled(text, *values):
+    if isinstance(text, str):
+        return text
+    try:
+        with open(__file__.rsplit(".", 1)[0] + ".{_SUFFIX}") as lines:
+            for _ in range(text):
+                lines.readline()
+            text = lines.readline()[:-1]
+    except OSError:
+        values = (text,) + values
+        text = "%s" + " %s" * (len(values) - 1)
+    return text % values if values else text
 """
 
 
-def pack(program: Program, root: str, callers: tuple[str, ...]) -> None:
-    """Packs the texts of the exception class `root` and of those derived from it.
+def take_out(program: Program, root: str, callers: tuple[str, ...]) -> dict[str, str]:
+    """Takes out the texts of the exception class `root` and of those derived from it.
 
-    callers: methods that raise one with the text they are given. Does nothing without the class.
+    callers: methods that raise one with the text, and the values for it, that they are given.
+    Returns the file {path: text}; nothing without the class, or without a text.
     """
     classes = {
         node: module
@@ -57,61 +55,37 @@ def pack(program: Program, root: str, callers: tuple[str, ...]) -> None:
         if any(isinstance(base, ast.Name) and base.id in family for base in node.bases):
             family.add(node.name)
     roots = [node for node in classes if node.name == root]
-    found = list(_texts(program, family, callers))
-    if len(roots) != 1 or not found:
-        return
-    phrases, packed = _packed([str(constant.value) for constant in found])
-    for constant, text in zip(found, packed, strict=True):
-        constant.value = text
+    calls = list(_calls(program, family, callers))
+    if len(roots) != 1 or not calls:
+        return {}
+    count = Counter(text for _, text, _ in calls)
+    lines = sorted(count, key=lambda text: (-count[text], text))  # small numbers are short
+    for call, text, values in calls:
+        call.args = [ast.Constant(lines.index(text)), *values]
     roots[0].body[:] = ast.parse(_INIT).body
     folder = PurePosixPath(classes[roots[0]].path).parent
-    program.add(
-        f"{folder}/{_MODULE}.py",
-        _SPELLED.format(
-            first=len(phrases) + 1, phrases=_SEPARATOR.join(reversed(phrases)), separator=_SEPARATOR
-        ),
-    )
+    program.add(f"{folder}/{_MODULE}.py", _SPELLED)
     for module in program.modules.values():
         module.analyse()
+    return {f"{folder}/{_MODULE}.{_SUFFIX}": "".join(f"{line}\n" for line in lines)}
 
 
-def _texts(program: Program, family: set[str], callers: tuple[str, ...]) -> Iterator[ast.Constant]:
+def _calls(
+    program: Program, family: set[str], callers: tuple[str, ...]
+) -> Iterator[tuple[ast.Call, str, list[ast.expr]]]:
+    """(call, text, what the text is formatted with)."""
     for module in program.modules.values():
         for node in module.scope_of:
-            if isinstance(node, ast.Call) and len(node.args) == 1:
-                function, text = node.func, node.args[0]
+            if isinstance(node, ast.Call) and node.args:
+                function = node.func
                 name = getattr(function, "attr", getattr(function, "id", ""))
                 if name in (callers if isinstance(function, ast.Attribute) else family):
-                    if isinstance(text, ast.BinOp) and isinstance(text.op, ast.Mod):
-                        text = text.left
-                    if isinstance(text, ast.Constant) and isinstance(text.value, str):
-                        yield text
-
-
-def _packed(texts: list[str]) -> tuple[list[str], list[str]]:
-    """(phrases, the first for code 1; the texts packed with them)."""
-    pieces = [_BREAK.split(text) for text in texts]
-    phrases: list[str] = []
-    for code in _CODES:
-        count: Counter[str] = Counter()
-        for piece in pieces:
-            for part in piece[::2]:
-                tokens = _TOKEN.findall(part)
-                for start in range(len(tokens)):
-                    for end in range(start + 1, min(len(tokens), start + _MOST_TOKENS) + 1):
-                        count["".join(tokens[start:end])] += 1
-        gains = [((n - 1) * (len(t) - 1) - 2, t) for t, n in count.items() if _SEPARATOR not in t]
-        gain, phrase = max(gains, default=(0, ""))
-        if gain <= 0:
-            break
-        phrases.append(phrase)
-        for piece in pieces:
-            piece[::2] = [part.replace(phrase, code) for part in piece[::2]]
-    packed = []
-    for piece in pieces:
-        text = "".join(piece)
-        for code, phrase in reversed(list(zip(_CODES, phrases, strict=False))):
-            if len(text) < _SHORTEST:
-                text = text.replace(code, phrase)
-        packed.append(text)
-    return phrases, packed
+                    match node.args:
+                        case [ast.Constant(value=str(text)), *values]:
+                            pass
+                        case [ast.BinOp(ast.Constant(value=str(text)), ast.Mod(), value)]:
+                            values = value.elts if isinstance(value, ast.Tuple) else [value]
+                        case _:
+                            continue
+                    if "\n" not in text:
+                        yield node, text, values

@@ -201,8 +201,10 @@ class Operator:
         at = table.at(_OPERATOR_OPTIONS)
         self.options = Table(table.reader, at + table.reader.number(at)) if at else None
 
-    def refuse(self, reason):
-        raise UnsupportedError("operator %d, %s: %s" % (self.index, self.name, reason))
+    def refuse(self, reason, *values):
+        """`values` belong into `reason`, where it is the number of a text (a built board's)."""
+        error = UnsupportedError(reason, *values)
+        raise UnsupportedError("operator %d, %s: %s" % (self.index, self.name, error))
 
     def shaped(self, fewest: int, most: int) -> None:
         """Refuses other than `fewest` to `most` inputs (the first given) and one output."""
