@@ -69,6 +69,7 @@ class Commands:
         self._writer = writer
         self._store = store
         self._open: dict[tuple[str, str], asyncio.Future[Response]] = {}
+        self._under_way: set[asyncio.Task[Response]] = set()
         self._answered: OrderedDict[tuple[str, str], tuple[float, Response]] = OrderedDict()
 
     async def request(
@@ -76,8 +77,17 @@ class Commands:
     ) -> Response:
         """Send a command for `who` and wait for the board's answer: {"id", "ok", "msg"?, "data"?}.
 
-        Never raises for what a user or board did: `ok` is false and `msg` says why.
+        Never raises for what a user or board did: `ok` is false and `msg` says why. Who asks may be
+        cancelled, because a client went away; the command is carried through and audited.
         """
+        work = asyncio.get_running_loop().create_task(self._request(device, name, args, who, txn))
+        self._under_way.add(work)
+        work.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(work)
+
+    async def _request(
+        self, device: str, name: object, args: object, who: Who, txn: object
+    ) -> Response:
         if txn is None:
             txn = secrets.token_hex(8)
         if not isinstance(txn, str) or not 0 < len(txn) <= MAX_ID or not txn.isprintable():

@@ -225,7 +225,7 @@ class UnitAccess:
     def _held(self, board: Board) -> int | None:
         """What a command holds the fan at: what was asked, until a reading tells."""
         fan, when = self._gateway.asked.get(board.device, (None, 0.0))
-        if board.tel_at <= when:
+        if board.tel_at <= when and board.status is Status.ONLINE:
             return fan
         return layout.held(layout.view(board, time.time()))
 

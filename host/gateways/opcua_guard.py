@@ -149,6 +149,12 @@ class _Internal(InternalServer):
             self.register_external_session(session)
         return session
 
+    def decrypt_user_token(self, session: Any, token: ua.UserNameIdentityToken) -> tuple[str, str]:
+        """A password may come encrypted; not with RSA PKCS #1 v1.5, whose errors tell of it."""
+        if (token.EncryptionAlgorithm or "").endswith("rsa-1_5"):
+            raise ServiceError(ua.StatusCodes.BadIdentityTokenRejected)
+        return super().decrypt_user_token(session, token)
+
     def _make_place(self) -> None:
         """End the session that was silent longest of those whose connection is gone: a client that
         comes back may take it up again, until others need the place.

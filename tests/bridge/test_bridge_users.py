@@ -1,5 +1,6 @@
 """Three roles, each known by its token; what each may ask of a board, and the audit of it."""
 
+import asyncio
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,13 @@ from typing import Any
 import pytest
 
 from host.bridge import config
-from host.bridge.commands import COMMANDS, allowed
+from host.bridge.commands import COMMANDS, Commands, allowed
 from host.bridge.errors import ConfigError
 from host.bridge.schema import SCHEMA_VERSION
 from host.bridge.store import Store
-from host.bridge.users import Role, User, Users
+from host.bridge.store_settings import StoreConfig
+from host.bridge.users import Role, User, Users, Who
+from host.bridge.writer import Writer
 from tests.bridge.conftest import Bridge, eventually
 from tests.bridge.fake_board import FakeBoard
 
@@ -112,11 +115,33 @@ def test_roles_over_the_api_and_in_the_audit(guarded: Bridge, board: FakeBoard) 
     assert not any(token in guarded.log.read_text() for token in TOKENS.values())
 
 
+def test_a_command_is_audited_though_who_asked_went_away(tmp_path: Path) -> None:
+    async def ask() -> list[dict[str, Any]]:
+        store = Store(tmp_path / "s.db")
+        writer = Writer(store, StoreConfig(), lambda record: None)
+        sent: list[dict[str, Any]] = []
+        commands = Commands(lambda device, frame: not sent.append(frame), writer, store)
+        who = Who("otto", Role.OPERATOR, "modbus")
+        asking = asyncio.create_task(commands.request("box", "auto", {}, who))
+        await asyncio.sleep(0.01)
+        asking.cancel()
+        await asyncio.sleep(0.01)
+        commands.answered("box", {"id": sent[0]["id"], "ok": True})
+        await asyncio.sleep(0.01)
+        rows = await writer.call(store.commands, 10)
+        await writer.drain()
+        return rows
+
+    (row,) = asyncio.run(ask())
+    assert (row["who"], row["name"], bool(row["ok"])) == ("otto", "auto", True)
+
+
 def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     Store(path).close()
     with sqlite3.connect(path) as db:
         db.execute("ALTER TABLE commands DROP COLUMN who")
+        db.execute("DROP TABLE notes")
         db.execute("PRAGMA user_version=1")
         db.execute(
             "INSERT INTO commands (at,source,device,txn,name,args,ok,msg) "
@@ -124,6 +149,8 @@ def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> No
         )
     store = Store(path)
     assert [row["who"] for row in store.commands(10)] == [""]
+    store.note("modbus", "box", "1")
+    assert store.notes("modbus") == {"box": "1"}
     store.close()
     with sqlite3.connect(path) as db:
         assert db.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
