@@ -2,7 +2,7 @@
 #
 # run(plan) executes a packed plan (plan.inc). Nothing is checked here: kernels/native.py does. All
 # kinds of dense layers run alike: LB reads unaligned weights and extends their sign. The input is
-# widened to int16, less its zero point. A strip of a depthwise kernel is three places wide.
+# widened to int16, less its zero point.
 
 .include plan.inc
 
@@ -230,138 +230,7 @@ next_record:
     addi a0, a0, RECORD
     j record
 
-depthwise:
-    lw t0, a0, WINDOW
-    lw a1, a0, WIDE
-    lw a2, t0, D_SET_WORDS
-    slli a2, a2, 2
-    add s7, a1, a2              # the plane
-clear:
-    sw zero, a1, 0
-    addi a1, a1, 4
-    bne a1, s7, clear
-    lw a2, t0, D_PLANE_WORDS
-    lw a3, t0, D_FILL
-fill:
-    sw a3, a1, 0
-    addi a1, a1, 4
-    addi a2, a2, -1
-    bnez a2, fill
-    lw t1, t0, D_CHANNELS_IN
-    lw t2, t0, D_CHANNELS
-    lw t4, t0, D_STRIP
-    lw t5, t0, D_ADVANCE
-    lw t6, t0, D_BACK
-    lw s2, a0, WEIGHTS
-    lw s3, a0, BIAS
-    lw s4, a0, ROUNDING
-    lw s5, a0, LOWEST
-    lw s6, a0, HIGHEST
-    lw s8, a0, SCALES
-    lw s9, a0, Y
-    mv a7, t1
-channel:
-    sw a7, t0, D_CHANNELS_LEFT
-    lw a1, a0, INSIDE
-    lw a2, a0, WIDE
-    add a1, a1, a2
-    lw a3, a0, ROWS
-copy_row:
-    mv a4, s1
-    mv a5, a1
-    lw a6, t0, D_COLUMNS
-copy:
-    lb a7, a4, 0
-    add a4, a4, t1
-    sh a7, a5, 0
-    addi a5, a5, 2
-    addi a6, a6, -1
-    bnez a6, copy
-    lw a7, t0, D_IN_ROW
-    add s1, s1, a7
-    lw a7, t0, D_PITCH
-    add a1, a1, a7
-    addi a3, a3, -1
-    bnez a3, copy_row
-    lw a7, t0, D_TIMES
-unit:
-    sw a7, t0, D_TIMES_LEFT
-    lw s0, a0, WIDE
-    lw a1, t0, D_OFFSETS
-    lw a2, t0, D_TAPS
-    mv a3, s2
-spread:
-    lb a4, a3, 0
-    add a3, a3, t2
-    slli a4, a4, 4
-    lhu a5, a1, 0
-    add a5, a5, s0
-    sh a4, a5, 0
-    addi a1, a1, 4
-    addi a2, a2, -1
-    bnez a2, spread
-    lw s10, s8, 0
-    lw s11, s8, 4
-    lw a7, t0, D_SET
-    add a7, a7, s0
-    sw a7, t0, D_SET_END
-    sw s7, t0, D_AT_ROW
-    lw a7, a0, UNITS
-    sw a7, t0, D_ROWS_LEFT
-    mv t3, s9
-places:
-    lw a7, t0, D_OUT_ROW
-    add a7, a7, t3
-    sw a7, t0, D_END
-    lw a1, t0, D_AT_ROW
-place:
-    lw a4, s3, 0
-    slli a4, a4, 4
-    mv a2, a1
-    mv a3, s0
-strip:
-    add a7, a3, t4
-strip_row:
-    tap 0
-    tap 2
-    tap 4
-    addi a3, a3, 6
-    add a2, a2, t5
-    bne a3, a7, strip_row
-    lw a7, t0, D_SET_END
-    beq a3, a7, taps_done
-    add a2, a2, t6
-    j strip
-taps_done:
-    requantise s10, s11, s4, s5, s6
-    lw a7, t0, D_STEP_X
-    add a1, a1, a7
-    lw a7, t0, D_END
-    add t3, t3, t2
-    bne t3, a7, place
-    lw a7, t0, D_AT_ROW
-    lw a6, t0, D_STEP_ROW
-    add a7, a7, a6
-    sw a7, t0, D_AT_ROW
-    lw a7, t0, D_ROWS_LEFT
-    addi a7, a7, -1
-    sw a7, t0, D_ROWS_LEFT
-    bnez a7, places
-    addi s2, s2, 1
-    addi s3, s3, 4
-    addi s9, s9, 1
-    lw a7, a0, SCALES_STEP
-    add s8, s8, a7
-    lw a7, t0, D_TIMES_LEFT
-    addi a7, a7, -1
-    bnez a7, unit
-    lw a7, t0, D_CHANNELS_LEFT
-    lw s1, a0, X
-    addi a7, a7, -1
-    add s1, s1, t1
-    sub s1, s1, a7              # the next channel
-    bnez a7, channel
-    j next_record
+.include rv32_depthwise.inc
 
 done:
     lw s0, sp, 0

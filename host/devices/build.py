@@ -38,8 +38,8 @@ AS_THEY_ARE = ("boot.py", "main.py")
 # Set for tracebacks with the names of the sources, at the cost of some heap.
 READABLE = "FANWISE_READABLE"
 
-# Runs where the chip has no kernels of its own; takes the architecture's machine code.
-_VIPER = f"{KERNELS}/viper.py"
+# Modules that run where the chip has no kernels of its own; take the architecture's machine code.
+_VIPER = f"{KERNELS}/viper"
 _MACHINE_CODE = re.compile(r"@micropython\.(native|viper|asm_)")
 # For error messages on a host, which checks models before a board gets them.
 _HOST_ONLY = (f"{ENGINE}/op_names.py",)
@@ -121,7 +121,7 @@ def board_files(
 
 
 def _left_out(name: str, text: str, viper: bool, machine_code: bool) -> bool:
-    if name in _HOST_ONLY or (name == _VIPER and not viper):
+    if name in _HOST_ONLY or (name.startswith(_VIPER) and not viper):
         return True
     return not machine_code and bool(_MACHINE_CODE.search(text))
 

@@ -3,8 +3,7 @@
 Consecutive operators that the kernels know become one plan, run by one call. A plan holds
 addresses: of the weights and biases in the file, of the arena, of tables. The collector never
 moves anything, and a Plan keeps all it points to. The kernels check nothing, so everything they
-rely on is checked here: that rows are read inside the file, what is aligned, how large accumulators
-become.
+rely on is checked here: that rows are read inside the file, what is aligned, that planes have room.
 """
 
 import struct
@@ -165,25 +164,25 @@ class _Compiler:
         step = dilation_h * pitch
         fields = array(
             "i",
-            (in_channels, channels, times, columns, in_w * in_channels, pitch, sets, plane + 3 >> 2)
+            (in_channels, channels, times, columns, in_w * in_channels, pitch, sets, plane >> 2)
             + (zero_in << 16 | zero_in & 0xFFFF, kernel_h * kernel_w, 0)
-            + (kernel_h if twice else 6 * kernel_h, strips, one_set)
+            + (kernel_h if twice else 6 * kernel_h, strips)
+            + (0 if twice and stride_w % 2 == 0 else one_set,)
             + (step - 8 * twice, 2 * strip - 4 * twice - kernel_h * step)
             + (2 * stride_w, stride_h * pitch, out_w * channels)
             + (0,) * 8,
         )
         struct.pack_into("<I", fields, 40, self._address(offsets))
-        if twice and not stride_w & 1:
-            fields[13] = 0
         self._scratch = max(self._scratch, 4 * sets + plane + 4)
         x, y = self._address(kernel.x[0]), self._address(kernel.y)
         weights, bias = self._address(kernel.weights[0]), self._address(kernel.bias)
+        window = self._address(fields)
         for top, count, row, inside, inside_rows in bands:
             self._append(
                 _DEPTHWISE, x + row * in_w * in_channels, inside_rows, 0,
                 4 * sets + inside * pitch + 2 * pad_w, weights, count, bias, scales[0], scales[1],
                 zero_in, 2 * zero_out + 1, lowest, highest, y + top * out_w * channels,
-                0, 0, 0, 0, self._address(fields),
+                0, 0, 0, 0, window,
             )  # fmt: skip
         return True
 
