@@ -182,15 +182,15 @@ class UaThread:
                 self._started.set_exception(error)
 
     async def _serve(self) -> None:
-        from host.gateways import opcua_server
-
         self._stop = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        from host.gateways import opcua_server  # takes seconds
+
         server, self._space = await opcua_server.start(
             self._config, self._folder, self._socket, self._ask
         )
-        self._started.set_result(None)
         try:
+            self._started.set_result(None)
             await self._stop.wait()
         finally:
             await server.stop()

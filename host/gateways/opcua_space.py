@@ -5,6 +5,7 @@
 Imports asyncua: only ever imported in the OPC UA thread.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -40,6 +41,8 @@ class Space:
         self._types: dict[str, Node] = {}
         self._generators: dict[tuple[str, str], EventGenerator] = {}
         self._full_told = False
+        # Boards and generators are made by whichever of `update` and `tell` needs them first.
+        self._busy = asyncio.Lock()
 
     async def build(self) -> None:
         self._index = await self._server.register_namespace(opcua_map.NAMESPACE)
@@ -53,11 +56,11 @@ class Space:
 
     async def update(self, snapshots: list[Snapshot]) -> None:
         """Show boards as they are now; what did not change is not written."""
-        for each in snapshots:
-            if each.device not in self._boards and not await self._add(each.device):
-                continue
-            for variable in opcua_map.VARIABLES:
-                await self._show(each, variable)
+        async with self._busy:
+            for each in snapshots:
+                if await self._known(each.device):
+                    for variable in opcua_map.VARIABLES:
+                        await self._show(each, variable)
 
     async def _show(self, of: Snapshot, variable: opcua_map.Variable) -> None:
         value = of.values[variable.name]
@@ -69,19 +72,27 @@ class Space:
         if self._shown.get(key) == (value, status):
             return
         self._shown[key] = (value, status)
+        read = variable.reading and of.at
         data = ua.DataValue(
             None if value is None else _variant(variable.type, value),
             StatusCode=ua.StatusCode(status),
-            SourceTimestamp=datetime.fromtimestamp(of.at, UTC) if of.at else None,
+            SourceTimestamp=datetime.fromtimestamp(of.at, UTC) if read else datetime.now(UTC),
         )
         await self._server.write_attribute_value(self._id(key), data)
 
-    async def _add(self, device: str) -> bool:
-        if len(self._boards) >= MAX_BOARDS:
-            if not self._full_told:
-                self._full_told = True
-                event(LOG, logging.WARNING, "more boards than OPC UA shows", most=MAX_BOARDS)
-            return False
+    async def _known(self, device: str) -> bool:
+        """Whether the board is shown; it is from now on if there is room."""
+        if device in self._boards:
+            return True
+        if len(self._boards) < MAX_BOARDS:
+            await self._add(device)
+            return True
+        if not self._full_told:
+            self._full_told = True
+            event(LOG, logging.WARNING, "more boards than OPC UA shows", most=MAX_BOARDS)
+        return False
+
+    async def _add(self, device: str) -> None:
         board = await self._folder.add_object(self._id(device), self._name(device))
         for each in opcua_map.VARIABLES:
             await self._add_variable(board, f"{device}.{each.name}", each)
@@ -93,7 +104,6 @@ class Space:
             where = (self._id(f"{device}.{name}"), self._name(name))
             await board.add_method(*where, run, arguments, [_argument("Message", "String")])
         self._boards[device] = board
-        return True
 
     async def _add_variable(self, board: Node, key: str, of: opcua_map.Variable) -> None:
         kind = of.type.removesuffix("[]")
@@ -108,20 +118,23 @@ class Space:
 
     async def tell(self, records: list[Record]) -> None:
         """Events of records, to those subscribed to the server or to the board."""
-        for record in records:
-            if record.device not in self._boards and not await self._add(record.device):
-                continue
-            kind, severity, fields = opcua_map.event(record)
-            fields["Record"] = json.dumps(record.body, ensure_ascii=False)
-            for emitter in ("", record.device):
-                generator = await self._generator(kind, emitter)
-                generator.event.SourceNode = self._boards[record.device].nodeid
-                generator.event.SourceName = record.device
-                generator.event.Severity = severity
-                for name, value in fields.items():
-                    setattr(generator.event, name, value)
-                when = datetime.fromtimestamp(record.at, UTC)
-                await generator.trigger(when, record.body["why"] or kind)
+        async with self._busy:
+            for record in records:
+                if await self._known(record.device):
+                    await self._tell(record)
+
+    async def _tell(self, record: Record) -> None:
+        kind, severity, fields = opcua_map.event(record)
+        fields["Record"] = json.dumps(record.body, ensure_ascii=False)
+        for emitter in ("", record.device):
+            generator = await self._generator(kind, emitter)
+            generator.event.SourceNode = self._boards[record.device].nodeid
+            generator.event.SourceName = record.device
+            generator.event.Severity = severity
+            for name, value in fields.items():
+                setattr(generator.event, name, value)
+            when = datetime.fromtimestamp(record.at, UTC)
+            await generator.trigger(when, record.body["why"] or kind)
 
     async def _generator(self, kind: str, device: str) -> EventGenerator:
         known = self._generators.get((kind, device))
