@@ -160,9 +160,13 @@ class BoardRepl:
         return self._plain(code).decode("utf-8", "replace")
 
     def reset(self) -> None:
-        """Hard reset, as EN does."""
-        with contextlib.suppress(*_LINE_ERRORS):
-            self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
+        """Hard reset, as EN does. Raises NoAnswerError."""
+        for _ in range(TRIES):
+            try:
+                self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
+                return
+            except _LINE_ERRORS:
+                self._recover()
 
     def frames(self, timeout_s: float) -> Iterator[tuple[str, Any]]:
         """Yields ("frame", {...}) and ("text", "...") as they come, for so long at most. The port
