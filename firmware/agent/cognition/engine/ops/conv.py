@@ -8,7 +8,7 @@ weights, which stay in the file.
 
 from array import array
 
-from .scaling import Scaling, biases, four_rows, reach_of, requantize
+from .scaling import dot_rows, four_rows, requantize
 from .windows import layer
 
 # What loaded models go on using of this module: see forget_loader().
@@ -22,21 +22,20 @@ def prepare(context, op):
     op.shaped(2, 3)
     x, weights, y = op.inputs[0], op.inputs[1], op.outputs[0]
     bias = op.inputs[2] if len(op.inputs) > 2 else None
-    multipliers, geometry = layer(op, x, weights, bias, y, 0, _ACTIVATION)
+    values, scaling, geometry = layer(context, op, x, weights, bias, 0, _ACTIVATION)
     in_channels, channels = x.shape[3], y.shape[3]
     depth = weights.shape[3]
     groups = in_channels // depth
     if groups * depth != in_channels or channels % groups:
         op.refuse("%s by %s gives no %s" % (x.shape, weights.shape, y.shape))
     terms = weights.size // channels
-    values = biases(context, bias, channels)
     return Convolution(
         context,
         x.data,
         y.data,
         four_rows(context.data, weights.offset, weights.size, terms),
         values,
-        Scaling(multipliers, values, channels, terms, reach_of(x)),
+        scaling,
         geometry,
         groups,
     )
@@ -113,36 +112,3 @@ class Convolution:
                     left += stride_w
                 top += stride_h
             image += in_h * in_w * in_channels
-
-
-def dot_rows(acc, bias, weights, x, k, first, units):
-    """acc[u] = bias[first + u] + the dot product of x and row u of the weights from k on.
-
-    Four rows at a time, so that one turn of the interpreter's loop serves four products.
-    """
-    w0, w1, w2, w3 = weights
-    skip = 3 * len(x)
-    for unit in range(0, units - 3, 4):
-        a0 = bias[first]
-        a1 = bias[first + 1]
-        a2 = bias[first + 2]
-        a3 = bias[first + 3]
-        first += 4
-        for v in x:
-            a0 += v * w0[k]
-            a1 += v * w1[k]
-            a2 += v * w2[k]
-            a3 += v * w3[k]
-            k += 1
-        acc[unit] = a0
-        acc[unit + 1] = a1
-        acc[unit + 2] = a2
-        acc[unit + 3] = a3
-        k += skip
-    for unit in range(units & ~3, units):
-        a0 = bias[first]
-        first += 1
-        for v in x:
-            a0 += v * w0[k]
-            k += 1
-        acc[unit] = a0

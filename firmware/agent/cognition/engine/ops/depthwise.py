@@ -9,7 +9,7 @@ into the bias; a tap outside, which counts nothing in C, therefore adds zero poi
 from array import array
 
 from ..fixed_point import wrap32
-from .scaling import Scaling, biases, four_rows, reach_of, requantize
+from .scaling import four_rows, requantize
 from .windows import layer
 
 # What loaded models go on using of this module: see forget_loader().
@@ -24,21 +24,20 @@ def prepare(context, op):
     op.shaped(2, 3)
     x, weights, y = op.inputs[0], op.inputs[1], op.outputs[0]
     bias = op.inputs[2] if len(op.inputs) > 2 else None
-    multipliers, geometry = layer(op, x, weights, bias, y, 3, _ACTIVATION)
+    values, scaling, geometry = layer(context, op, x, weights, bias, 3, _ACTIVATION, 128)
     channels = y.shape[3]
     times = op.options.i32(_MULTIPLIER)
     if weights.shape[0] != 1 or x.shape[3] * times != channels:
         op.refuse(
             "%s by %s, %d per channel, gives no %s" % (x.shape, weights.shape, times, y.shape)
         )
-    values = biases(context, bias, channels)
     return Depthwise(
         context,
         x.data,
         y.data,
         four_rows(context.data, weights.offset, weights.size, 1),
         values,
-        Scaling(multipliers, values, channels, weights.size // channels, reach_of(x) + 128),
+        scaling,
         geometry + (times,),
     )
 

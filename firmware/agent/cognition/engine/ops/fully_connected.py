@@ -12,66 +12,38 @@ the portable kernel; the other sets (kernels/) compute the same from the object'
 
 from .. import schema
 from . import activation_range
-from .scaling import Scaling, biases, four_rows, reach_of, requantize, scaled_multiplier
+from .scaling import dot_rows, four_rows, requantize, weighted
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run", "matvec", "requantize")
+RUN = ("run", "dot_rows", "requantize")
 
 
 def prepare(context, op):
     op.shaped(2, 3)
-    weights = op.inputs[1]
+    x, weights, y = op.inputs[0], op.inputs[1], op.outputs[0]
     bias = op.inputs[2] if len(op.inputs) > 2 else None
-    op.typed(schema.INT8, schema.INT8)
-    if bias and bias.type != schema.INT32:
-        op.refuse("bias tensor %d is %s; int32 is supported" % (bias.index, bias.type_name))
-    if op.outputs[0].type != schema.INT8:
-        op.refuse("output is %s; int8 is supported" % op.outputs[0].type_name)
-    if op.options and op.options.i8(schema.FULLY_CONNECTED_WEIGHTS_FORMAT):
+    values, scaling = weighted(context, op, x, weights, bias, 2, 0)
+    options = op.options
+    if options and options.i8(schema.FULLY_CONNECTED_WEIGHTS_FORMAT):
         op.refuse("shuffled weights; the default format is supported")
-    if not weights or not weights.offset or (bias and not bias.offset):
-        op.refuse("weights and bias must be constants")
-    if len(weights.shape) != 2:
-        op.refuse("weights have shape %s; two dimensions are supported" % (weights.shape,))
     units, depth = weights.shape
-    batches = op.inputs[0].size // depth
-    if batches * depth != op.inputs[0].size or batches * units != op.outputs[0].size:
+    batches = x.size // depth
+    if batches * depth != x.size or batches * units != y.size:
         op.refuse(
             "input shape %s and output shape %s do not fit weights of shape %s"
-            % (op.inputs[0].shape, op.outputs[0].shape, weights.shape)
+            % (x.shape, y.shape, weights.shape)
         )
-    if bias and bias.size != units:
-        op.refuse("%d biases for %d units" % (bias.size, units))
-    if weights.scales > 1 and (weights.scales != units or weights.dimension != 0):
-        op.refuse("%d weight scales for %d units" % (weights.scales, units))
-    if not weights.symmetric():
-        op.refuse("weights with a zero point; symmetric weights are supported")
-    x, y = op.inputs[0], op.outputs[0]
-    activation = op.options.i8(schema.FULLY_CONNECTED_ACTIVATION) if op.options else 0
-    lowest, highest = activation_range(op, y, activation)
-    values = biases(context, bias, units)
-    scaling = Scaling(_multipliers(op, weights, bias), values, units, depth, reach_of(x))
+    if bias and weights.scales == 1:
+        _check_bias_scale(op, x.scale(), weights.scale(), bias, y.scale())
+    activation = options.i8(schema.FULLY_CONNECTED_ACTIVATION) if options else 0
+    limits = (x.zero_point(), y.zero_point()) + activation_range(op, y, activation)
     rows = four_rows(context.data, weights.offset, weights.size, depth)
-    limits = (x.zero_point(), y.zero_point(), lowest, highest)
     return FullyConnected(context, x.data, y.data, rows, values, scaling, units, depth, limits)
 
 
-def _multipliers(op, weights, bias):
-    """(multiplier, shift) for every weight scale, with C's own roundings, all in double."""
-    x, y = op.inputs[0].scale(), op.outputs[0].scale()
-    result = []
-    for channel in range(weights.scales or 1):
-        w = weights.scale(channel)
-        result.append(scaled_multiplier(x, w, y))
-        if result[-1][1] > 30:
-            op.refuse("output scale is too small for its input and weight scales")
-    if bias and weights.scales == 1:
-        _check_bias_scale(op, (x[0] * w[0], x[1] + w[1]), bias, y)
-    return result
-
-
-def _check_bias_scale(op, wanted, bias, target):
+def _check_bias_scale(op, x, weights, bias, target):
     """Refuses a bias scale off by over 2 % of the output scale, as TFLite-Micro does."""
+    wanted = x[0] * weights[0], x[1] + weights[1]
     given = bias.scale() if bias.scales and bias.scale_bits() else (0, 0)
     lowest = min(wanted[1], given[1], target[1])
     difference = abs((wanted[0] << (wanted[1] - lowest)) - (given[0] << (given[1] - lowest)))
@@ -112,39 +84,8 @@ class FullyConnected:
             for v in x:
                 window[i] = v - zero_in
                 i += 1
-            matvec(acc, self.bias, self.weights, window, self.depth, units)
+            dot_rows(acc, self.bias, self.weights, window, 0, 0, units)
             requantize(
                 acc, self.y, o, units, 0, scaling.high, scaling.low, scaling.shift,
                 zero_out, lowest, highest,
             )  # fmt: skip
-
-
-def matvec(acc, bias, weights, x, depth, units):
-    """acc[u] = bias[u] + sum over d of weights[u * depth + d] * x[d].
-
-    Four rows at a time, so that one turn of the interpreter's loop serves four products.
-    """
-    w0, w1, w2, w3 = weights
-    k = 0
-    for unit in range(0, units - 3, 4):
-        a0 = bias[unit]
-        a1 = bias[unit + 1]
-        a2 = bias[unit + 2]
-        a3 = bias[unit + 3]
-        for v in x:
-            a0 += v * w0[k]
-            a1 += v * w1[k]
-            a2 += v * w2[k]
-            a3 += v * w3[k]
-            k += 1
-        acc[unit] = a0
-        acc[unit + 1] = a1
-        acc[unit + 2] = a2
-        acc[unit + 3] = a3
-        k += 3 * depth
-    for unit in range(units & ~3, units):
-        a0 = bias[unit]
-        for v in x:
-            a0 += v * w0[k]
-            k += 1
-        acc[unit] = a0

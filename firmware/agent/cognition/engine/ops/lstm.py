@@ -8,7 +8,7 @@ tensorflow/lite/kernels/internal/reference/integer_ops. For every step of time a
     h    = tanh(cell) * output gate
 
 with function = tanh for the cell gate, the logistic function for the others. Products with R
-are made by fully_connected.matvec, W and R stay in the file, and every product of two int16s but
+are made by scaling.dot_rows, W and R stay in the file, and every product of two int16s but
 the last is rescaled by a power of two, since the cell state's scale is one.
 """
 
@@ -16,14 +16,13 @@ from array import array
 
 from .. import schema
 from ..float32 import DOUBLE_BITS, from_bits, product, ratio
-from .fully_connected import matvec
 from .int16 import logistic, tanh
-from .scaling import ACC_LIMIT, biases, four_rows
+from .scaling import ACC_LIMIT, biases, dot_rows, four_rows
 from .small_ints import high_mul, rescaled16, rounding_divide
 
 # What loaded models go on using of this module: see forget_loader().
 RUN = (
-    "run", "_step", "_run_gate", "_update_hidden", "activate", "update_cell", "matvec", "logistic",
+    "run", "_step", "_run_gate", "_update_hidden", "activate", "update_cell", "dot_rows", "logistic",
     "tanh", "rescaled16", "rounding_divide", "high_mul",
 )  # fmt: skip
 
@@ -143,8 +142,8 @@ class Lstm:
         acc_x = self._context.scratch
         acc_h = self._acc
         bias_x, weights_x, bias_h, weights_h, numbers = self._gates[k]
-        matvec(acc_x, bias_x, weights_x, inputs, len(inputs), units)
-        matvec(acc_h, bias_h, weights_h, hidden, units, units)
+        dot_rows(acc_x, bias_x, weights_x, inputs, 0, 0, units)
+        dot_rows(acc_h, bias_h, weights_h, hidden, 0, 0, units)
         activate(out, acc_x, acc_h, numbers, tanh if k == 2 else logistic)
 
     def _update_hidden(self, hidden, cell, gate, row):
@@ -199,7 +198,7 @@ def _gate(context, op, k, units, depth):
         # The input's zero point is folded into the bias.
         folded = [0] * units
         zeros = [-x.zero_point()] * terms
-        matvec(folded, biases(context, added, units), rows, zeros, terms, units)
+        dot_rows(folded, biases(context, added, units), rows, zeros, 0, 0, units)
         scale = product(x.scale(), weights.scale(), DOUBLE_BITS)
         high, low, shift = _numbers(op, scale, (1, -12), 16)
         largest = max([abs(v) for v in folded]) + (terms << 14)

@@ -6,10 +6,11 @@ the arithmetic in small ints.
 
 from array import array
 
+from .. import schema
 from ..views import as_int8, as_int32
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("requantize", "_requantize_wide")
+RUN = ("requantize", "_requantize_wide", "dot_rows")
 
 # requantize() is exact while the accumulator, shifted left where the multiplier asks for it, stays
 # below this.
@@ -75,9 +76,48 @@ class Scaling:
         self.shift = array("b", [max(-29, shift) for _, shift in multipliers])
 
 
-def reach_of(x):
+def weighted(context, op, x, weights, bias, rank, dimension, further=0):
+    """(biases, Scaling) of an operator with weights, after checking what all of them have in common.
+
+    rank: dimensions of the weights; dimension: that of output channels. further: added to the
+    largest distance of an input from its zero point.
+    C: PopulateConvolutionQuantizationParams in tensorflow/lite/kernels/kernel_util.cc.
+    """
+    y = op.outputs[0]
+    for tensor in (x, weights, y):
+        if not tensor:
+            op.refuse("input or weights are left out")
+        if tensor.type != schema.INT8:
+            op.refuse(
+                "tensor %d is %s; int8 is supported: quantise the model to full int8"
+                % (tensor.index, tensor.type_name)
+            )
+    if x.offset:
+        op.refuse("its input, tensor %d, is a constant" % x.index)
+    if not weights.offset or (bias and not bias.offset):
+        op.refuse("weights and bias must be constants")
+    if len(weights.shape) != rank:
+        op.refuse("weights have shape %s; %d dimensions are supported" % (weights.shape, rank))
+    channels = weights.shape[dimension]
+    if bias and (bias.type != schema.INT32 or bias.size != channels):
+        op.refuse(
+            "bias is %s of %d; int32 of %d is supported" % (bias.type_name, bias.size, channels)
+        )
+    scales = weights.scales
+    if scales > 1 and (scales != channels or weights.dimension != dimension):
+        op.refuse("%d weight scales for %d channels" % (scales, channels))
+    if not weights.symmetric():
+        op.refuse("weights with a zero point; symmetric weights are supported")
+    source, target = x.scale(), y.scale()
+    multipliers = []
+    for channel in range(scales or 1):
+        multipliers.append(scaled_multiplier(source, weights.scale(channel), target))
+        if multipliers[-1][1] > 30:
+            op.refuse("output scale is too small for its input and weight scales")
+    values = biases(context, bias, channels)
     zero_point = x.zero_point()
-    return max(zero_point + 128, 127 - zero_point)
+    reach = max(zero_point + 128, 127 - zero_point) + further
+    return values, Scaling(multipliers, values, channels, weights.size // channels, reach)
 
 
 def four_rows(data, start, size, row):
@@ -88,6 +128,39 @@ def four_rows(data, start, size, row):
         else as_int8(data, start, 1)
         for i in range(4)
     ]
+
+
+def dot_rows(acc, bias, weights, x, k, first, units):
+    """acc[u] = bias[first + u] + the dot product of x and row u of the weights from k on.
+
+    Four rows at a time, so that one turn of the interpreter's loop serves four products.
+    """
+    w0, w1, w2, w3 = weights
+    skip = 3 * len(x)
+    for unit in range(0, units - 3, 4):
+        a0 = bias[first]
+        a1 = bias[first + 1]
+        a2 = bias[first + 2]
+        a3 = bias[first + 3]
+        first += 4
+        for v in x:
+            a0 += v * w0[k]
+            a1 += v * w1[k]
+            a2 += v * w2[k]
+            a3 += v * w3[k]
+            k += 1
+        acc[unit] = a0
+        acc[unit + 1] = a1
+        acc[unit + 2] = a2
+        acc[unit + 3] = a3
+        k += skip
+    for unit in range(units & ~3, units):
+        a0 = bias[first]
+        first += 1
+        for v in x:
+            a0 += v * w0[k]
+            k += 1
+        acc[unit] = a0
 
 
 def requantize(acc, y, o, units, first, high, low, shift, zero_point, lowest, highest):

@@ -8,7 +8,7 @@ gives the same sums in another order and needs no memory for them.
 from array import array
 
 from .. import schema
-from .scaling import Scaling, biases, four_rows, reach_of, requantize
+from .scaling import four_rows, requantize
 from .windows import layer
 
 # What loaded models go on using of this module: see forget_loader().
@@ -36,7 +36,9 @@ class TransposedConvolution:
     def __init__(self, context, op):
         weights, x, y = op.inputs[_WEIGHTS], op.inputs[_IMAGE], op.outputs[0]
         bias = op.inputs[_BIAS] if len(op.inputs) > _BIAS else None
-        multipliers, geometry = layer(op, x, weights, bias, y, 0, _ACTIVATION, 1)
+        self.bias, self.scaling, geometry = layer(
+            context, op, x, weights, bias, 0, _ACTIVATION, transposed=1
+        )
         self.geometry = array("i", geometry)
         channels, kernel_h, kernel_w = geometry[6:9]
         depth = x.shape[3]
@@ -45,8 +47,6 @@ class TransposedConvolution:
         terms = kernel_h * kernel_w * depth
         self.x, self.y = x.data, y.data
         self.weights = four_rows(context.data, weights.offset, weights.size, terms)
-        self.bias = biases(context, bias, channels)
-        self.scaling = Scaling(multipliers, self.bias, channels, terms, reach_of(x))
         self.taps = array("i", bytes(8 * kernel_h * kernel_w))
         self._context = context
         context.want_scratch(channels)

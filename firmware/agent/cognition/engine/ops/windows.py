@@ -1,13 +1,11 @@
-"""What the operators that slide a window over an image share: geometry and multipliers.
+"""What the operators that slide a window over an image share: geometry.
 
-C: tensorflow/lite/kernels/padding.h, PopulateConvolutionQuantizationParams in
-tensorflow/lite/kernels/kernel_util.cc. An image is a tensor of (batch, height, width, channels); a
+C: tensorflow/lite/kernels/padding.h. An image is a tensor of (batch, height, width, channels); a
 1-D convolution has a height or width of 1.
 """
 
-from .. import schema
-from ..float32 import DOUBLE_BITS, product, ratio
 from . import activation_range
+from .scaling import weighted
 
 # What loaded models go on using of this module: see forget_loader().
 RUN = ()
@@ -41,8 +39,8 @@ def images(op, *tensors):
             op.refuse("shapes %s; images are supported" % ([t.shape for t in tensors],))
 
 
-def layer(op, x, weights, bias, y, dimension, activation, transposed=0):
-    """(multipliers, geometry) of a convolution; multipliers are one or one per channel.
+def layer(context, op, x, weights, bias, dimension, activation, further=0, transposed=0):
+    """(biases, Scaling, geometry) of a convolution. further: see weighted().
 
     dimension: the weights' dimension of output channels. activation: its field in the options,
     after padding, stride_w and stride_h; dilations follow. transposed: the window slides over y and
@@ -51,7 +49,11 @@ def layer(op, x, weights, bias, y, dimension, activation, transposed=0):
     options = op.options
     if not options:
         op.refuse("has no options")
-    multipliers = _multipliers(op, x, weights, bias, y, dimension)
+    y = op.outputs[0]
+    values, scaling = weighted(context, op, x, weights, bias, 4, dimension, further)
+    images(op, x, y)
+    if weights.shape[dimension] != y.shape[3]:
+        op.refuse("weights of shape %s for %d channels" % (weights.shape, y.shape[3]))
     places = []
     strides = []
     dilations = []
@@ -67,50 +69,15 @@ def layer(op, x, weights, bias, y, dimension, activation, transposed=0):
         pads.append(pad)
     if tuple(places) != tuple(gives.shape[1:3]):
         op.refuse("%s by %s gives no %s" % (x.shape, weights.shape, y.shape))
-    return multipliers, (
-        tuple(x.shape)
-        + tuple(y.shape[1:])
-        + tuple(weights.shape[1:3])
-        + tuple(strides + dilations + pads)
-        + (x.zero_point(), y.zero_point())
-        + activation_range(op, y, options.i8(activation))
+    return (
+        values,
+        scaling,
+        (
+            tuple(x.shape)
+            + tuple(y.shape[1:])
+            + tuple(weights.shape[1:3])
+            + tuple(strides + dilations + pads)
+            + (x.zero_point(), y.zero_point())
+            + activation_range(op, y, options.i8(activation))
+        ),
     )
-
-
-def _multipliers(op, x, weights, bias, y, dimension):
-    """(multiplier, shift) for every weight scale, in double as in C."""
-    if not x or not weights:
-        op.refuse("image or weights are left out")
-    for tensor in (x, weights, y):
-        if tensor.type != schema.INT8:
-            op.refuse(
-                "tensor %d is %s; int8 is supported: quantise the model to full int8"
-                % (tensor.index, tensor.type_name)
-            )
-    if x.offset:
-        op.refuse("its input, tensor %d, is a constant" % x.index)
-    if not weights.offset or (bias and not bias.offset):
-        op.refuse("weights and bias must be constants")
-    images(op, x, y)
-    channels = y.shape[3]
-    if len(weights.shape) != 4 or weights.shape[dimension] != channels:
-        op.refuse("weights of shape %s for %d channels" % (weights.shape, channels))
-    if bias and (bias.type != schema.INT32 or bias.size != channels):
-        op.refuse(
-            "bias is %s of %d; int32 of %d is supported" % (bias.type_name, bias.size, channels)
-        )
-    if weights.scales != 1 and (weights.scales != channels or weights.dimension != dimension):
-        op.refuse("%d weight scales for %d channels" % (weights.scales, channels))
-    for channel in range(weights.scales):
-        if weights.zero_point(channel):
-            op.refuse("weights with a zero point; symmetric weights are supported")
-    from ..fixed_point import quantize_multiplier
-
-    source, target = x.scale(), y.scale()
-    result = [
-        quantize_multiplier(ratio(p, target, DOUBLE_BITS))
-        for p in [product(source, weights.scale(c), DOUBLE_BITS) for c in range(weights.scales)]
-    ]
-    if max(shift for _, shift in result) > 30:
-        op.refuse("output scale is too small for its input and weight scales")
-    return result
