@@ -16,6 +16,7 @@ class Cost:
 
     wall_s: float
     cpu_s: float
+    queued_s: float
     usage: Usage
     counted: dict[str, int]
     took_ms: dict[str, list[float]] = field(default_factory=dict)
@@ -26,9 +27,11 @@ class Cost:
         return 100 * self.cpu_s / self.wall_s / CORES
 
     def told(self) -> str:
+        queued = 100 * self.queued_s / self.wall_s
         lines = [
             f"{self.percent:.1f} % CPU of {CORES} cores, {self.usage.rss_mb:.0f} MB RSS"
-            f" (peak {self.usage.peak_mb:.0f})"
+            f" (peak {self.usage.peak_mb:.0f}), {queued:.0f} % of the time waiting"
+            " for a core"
         ]
         for where, took in self.took_ms.items():
             if took:
@@ -115,4 +118,5 @@ def _measured(bridge: Bridge, seconds: float, *watchers: object) -> Cost:
     begun, before = time.monotonic(), bridge.usage()
     time.sleep(seconds)
     after, wall_s = bridge.usage(), time.monotonic() - begun
-    return Cost(wall_s, after.cpu_s - before.cpu_s, after, {})
+    cpu_s, queued_s = after.cpu_s - before.cpu_s, after.queued_s - before.queued_s
+    return Cost(wall_s, cpu_s, queued_s, after, {})

@@ -10,9 +10,12 @@ TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Usage:
-    """CPU seconds (user and system, all threads) and resident memory of a process."""
+    """CPU seconds (user and system, all threads), seconds that its threads could have run and the
+    machine had no core for them, and resident memory of a process.
+    """
 
     cpu_s: float
+    queued_s: float
     rss_mb: float
     peak_mb: float
 
@@ -27,7 +30,11 @@ class Usage:
             if (name := line.partition(":")[0]) in ("VmRSS", "VmHWM")
         }
         ticks = int(fields[11]) + int(fields[12])
-        return cls(ticks * TICK_S, kb["VmRSS"] / 1024, kb["VmHWM"] / 1024)
+        queued_ns = sum(
+            int(each.read_text().split()[1])
+            for each in Path(f"/proc/{pid}/task").glob("*/schedstat")
+        )
+        return cls(ticks * TICK_S, queued_ns / 1e9, kb["VmRSS"] / 1024, kb["VmHWM"] / 1024)
 
 
 def percentile(values: list[float], part: float) -> float:

@@ -29,6 +29,7 @@ class Store:
         """Open or make the store at `path`; a damaged one is set aside. Raises StoreUnusable."""
         self.path = path
         self._telemetry_every_s = telemetry_every_s
+        self._synced: bool | None = None
         # The file set aside and what was saved of it, if that happened in this run.
         self.set_aside: tuple[Path, dict[str, int]] | None = None
         try:
@@ -58,6 +59,7 @@ class Store:
 
     def _replace(self) -> None:
         aside = salvage.set_aside(self.path)
+        self._synced = None
         self._db = opened(self.path)
         self.set_aside = aside, salvage.salvage(aside, self._db)
 
@@ -295,7 +297,10 @@ class Store:
         """
         db = self._db
         try:
-            db.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
+            if synced != self._synced:
+                self._synced = None
+                db.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
+                self._synced = synced
             db.execute("BEGIN IMMEDIATE")
             result = work(db)
             db.execute("COMMIT")

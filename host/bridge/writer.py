@@ -6,6 +6,7 @@ lost.
 """
 
 import asyncio
+import itertools
 import logging
 import time
 from collections import Counter, deque
@@ -26,6 +27,9 @@ MAX_WAITING = 4096
 MAX_WAITING_EACH = 256
 MAX_BATCH = 256
 PRUNE_EVERY_S = 600
+# 4000 rows a second, in pieces that delay records and links little.
+TELEMETRY_ROWS = 200
+TELEMETRY_PAUSE_S = 0.05
 T = TypeVar("T")
 Acknowledge = Callable[[list[tuple[int, int]]], None]
 
@@ -40,7 +44,8 @@ class Writer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._waiting: deque[tuple[Incoming, Acknowledge]] = deque()
         self._waiting_each: Counter[Acknowledge] = Counter()
-        self._telemetry: dict[tuple[str, int], tuple[str, int, dict[str, Any]]] = {}
+        # Since when a row waits, and what becomes one; oldest first.
+        self._telemetry: dict[tuple[str, int], tuple[float, str, float, dict[str, Any]]] = {}
         self._wake = asyncio.Event()
         self.problem: str | None = None
         self.stored = 0
@@ -66,7 +71,8 @@ class Writer:
         """Take a reading; one per device and `telemetry_every_s` is kept, the latest."""
         key = (device, int(at) // self.limits.telemetry_every_s)
         if key in self._telemetry or len(self._telemetry) < MAX_WAITING:
-            self._telemetry[key] = (device, int(at), {**tel, "received": round(at, 1)})
+            since = self._telemetry[key][0] if key in self._telemetry else time.monotonic()
+            self._telemetry[key] = since, device, at, tel
             self._wake.set()
 
     async def call(self, work: Callable[..., T], *args: Any) -> T:
@@ -76,17 +82,18 @@ class Writer:
     async def run(self) -> None:
         backoff = Backoff(0.5, 5.0)
         next_prune = 0.0
-        last_telemetry = time.monotonic()
+        next_telemetry = 0.0
         while True:
             await self._wake.wait()
             self._wake.clear()
             try:
                 while self._waiting:
                     await self._commit()
-                if time.monotonic() - last_telemetry >= self.limits.telemetry_every_s / 2:
-                    last_telemetry = time.monotonic()
-                    rows, self._telemetry = list(self._telemetry.values()), {}
-                    await self.call(self._store.add_telemetry, rows)
+                if time.monotonic() >= next_telemetry:
+                    next_telemetry = time.monotonic() + TELEMETRY_PAUSE_S
+                    rows = self._due_telemetry()
+                    if rows:
+                        await self.call(self._store.add_telemetry, rows)
                 if time.monotonic() >= next_prune:
                     next_prune = time.monotonic() + PRUNE_EVERY_S
                     await self.prune()
@@ -96,6 +103,17 @@ class Writer:
                 await self._failed(error)
                 await asyncio.sleep(backoff.delay_s())
                 self._wake.set()
+
+    def _due_telemetry(self) -> list[tuple[str, int, dict[str, Any]]]:
+        """Rows that waited long enough, not too many: the store's thread shares one interpreter."""
+        waited = time.monotonic() - self.limits.telemetry_every_s / 2
+        due = []
+        for key, (since, *_) in itertools.islice(self._telemetry.items(), TELEMETRY_ROWS):
+            if since > waited:
+                break
+            due.append(key)
+        rows = [self._telemetry.pop(key) for key in due]
+        return [(device, int(at), {**tel, "received": round(at, 1)}) for _, device, at, tel in rows]
 
     async def _commit(self) -> None:
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]

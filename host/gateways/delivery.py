@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from host.bridge.core import Core
 from host.bridge.errors import StoreBusy
-from host.bridge.hub import Stored
+from host.bridge.hub import Event, Resync, Stored
 from host.bridge.records import Record
 
 AT_ONCE = 20
@@ -45,24 +45,43 @@ class Delivery:
         with self._core.hub.subscribe(only=Stored) as news:
             while True:
                 try:
-                    await self._catch_up(send)
+                    cursor = await self._catch_up(send)
+                    while True:
+                        fresh = _following(cursor, await news.get_all())
+                        if fresh is None:
+                            break
+                        for start in range(0, len(fresh), self._at_once):
+                            batch = fresh[start : start + self._at_once]
+                            cursor = await self._deliver(send, batch)
                 except StoreBusy:
                     await asyncio.sleep(STORE_RETRY_S)  # again from the old cursor: at least once
-                    continue
-                await news.get()
-                news.clear()
 
     async def waiting(self) -> int:
         """Records stored and not delivered yet. Raises StoreBusy."""
         return await self._core.writer.call(self._core.store.behind, self.name)
 
-    async def _catch_up(self, send: Send) -> None:
+    async def _catch_up(self, send: Send) -> int:
+        """Deliver all that waits in the store; the cursor then."""
         store, call = self._core.store, self._core.writer.call
         cursor = await call(store.cursor, self.name)
         while batch := await call(store.after, cursor, self._at_once):
-            wanted = [r for r in batch if not self._kinds or r.kind in self._kinds]
-            if wanted:
-                await send(wanted)
-            cursor = batch[-1].id
-            await call(store.set_cursor, self.name, cursor)
-            self.delivered += len(wanted)
+            cursor = await self._deliver(send, batch)
+        return cursor
+
+    async def _deliver(self, send: Send, batch: list[Record]) -> int:
+        """The cursor after it."""
+        wanted = [r for r in batch if not self._kinds or r.kind in self._kinds]
+        if wanted:
+            await send(wanted)
+        cursor = batch[-1].id
+        await self._core.writer.call(self._core.store.set_cursor, self.name, cursor)
+        self.delivered += len(wanted)
+        return cursor
+
+
+def _following(cursor: int, news: list[Event]) -> list[Record] | None:
+    """The records behind `cursor`, as they just came; None where some are missing among them."""
+    fresh = [each.record for each in news if isinstance(each, Stored) and each.record.id > cursor]
+    if any(isinstance(each, Resync) for each in news):
+        return None
+    return fresh if all(r.id == n for n, r in enumerate(fresh, cursor + 1)) else None

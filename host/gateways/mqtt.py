@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import json
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -27,7 +27,7 @@ from host.gateways import payloads
 from host.gateways.delivery import AT_ONCE, Delivery
 from host.gateways.embedded_broker import EmbeddedBroker
 from host.gateways.home_assistant import config_topic, discovery
-from host.gateways.mqtt_client import QOS, TIMEOUT_S, connect, first_cause, tls_context
+from host.gateways.mqtt_client import QOS, TIMEOUT_S, Client, connect, first_cause, tls_context
 from host.gateways.mqtt_settings import MqttConfig, configure
 from host.gateways.topics import HA_STATUS, Topics
 
@@ -54,7 +54,7 @@ class MqttGateway:
         self._who = Who("mqtt", config.role, "mqtt")
         self._embedded = EmbeddedBroker(config.broker.port) if config.embedded else None
         self._tls = tls_context(config.broker)
-        self._client: aiomqtt.Client | None = None
+        self._client: Client | None = None
         self._stopping = False
         # Boards with something new to say, oldest first.
         self._announce: dict[str, None] = {}
@@ -109,7 +109,7 @@ class MqttGateway:
             await asyncio.sleep(0.05)
             await self._embedded.stop()
 
-    def _connect(self) -> aiomqtt.Client:
+    def _connect(self) -> Client:
         return connect(
             self._broker,
             self._tls,
@@ -119,7 +119,7 @@ class MqttGateway:
             max_calls=2 * (AT_ONCE + BOARDS_AT_ONCE),
         )
 
-    async def _session(self, client: aiomqtt.Client) -> None:
+    async def _session(self, client: Client) -> None:
         """Everything on one connection; ends with the connection."""
         with self._core.hub.subscribe() as subscription:
             self._say_all_again()
@@ -172,7 +172,7 @@ class MqttGateway:
             self._dirty[device] = None
             self._news.set()
 
-    async def _retained(self, client: aiomqtt.Client) -> None:
+    async def _retained(self, client: Client) -> None:
         """What is now, however slow the broker is: the latest wins."""
         boards, loop = self._core.registry.boards, asyncio.get_running_loop()
         while True:
@@ -183,11 +183,11 @@ class MqttGateway:
             for device in ready:
                 self._resting[device] = False
                 loop.call_later(STATE_EVERY_S, self._rested, device)
-            await _each(ready, lambda device: self._state(client, boards[device]))
+            await client.publish_latest(self._states(boards[device] for device in ready))
             if not self._announce and not self._dirty:
                 self._news.clear()
 
-    async def _announced(self, client: aiomqtt.Client, board: Board) -> None:
+    async def _announced(self, client: Client, board: Board) -> None:
         """Status, birth and discovery, each only if it changed on this connection."""
         if self._stopping:
             return
@@ -201,46 +201,52 @@ class MqttGateway:
         if board.decision and self._topics.device(board.device, "explanation") not in self._said:
             await self._explain(client, board.decision)
 
-    async def _status(self, client: aiomqtt.Client, device: str, status: str) -> None:
+    async def _status(self, client: Client, device: str, status: str) -> None:
         await self._retain(client, self._topics.device(device, "status"), status)
 
-    async def _state(self, client: aiomqtt.Client, board: Board) -> None:
-        if board.tel:
+    def _states(self, boards: Iterable[Board]) -> list[tuple[str, bytes]]:
+        """Topics and payloads of the states that differ from what was said."""
+        found = []
+        for board in boards:
             topic = self._topics.device(board.device, "state")
-            await self._retain(client, topic, payloads.state(board))
+            text = _json(payloads.state(board)) if board.tel else ""
+            if text and self._said.get(topic) != hash(text):
+                self._said[topic] = hash(text)
+                found.append((topic, text.encode()))
+        return found
 
-    async def _explain(self, client: aiomqtt.Client, record: Record) -> None:
+    async def _explain(self, client: Client, record: Record) -> None:
         payload = payloads.explanation(record)
         if payload:
             await self._retain(client, self._topics.device(record.device, "explanation"), payload)
 
-    async def _retain(self, client: aiomqtt.Client, topic: str, payload: Any) -> None:
+    async def _retain(self, client: Client, topic: str, payload: Any) -> None:
         text = payload if isinstance(payload, str) else _json(payload)
         said = hash(text)
         if self._said.get(topic) != said:
             self._said[topic] = said
             await self._publish(client, topic, text, True)
 
-    async def _publish(self, client: aiomqtt.Client, topic: str, text: str, retain: bool) -> None:
+    async def _publish(self, client: Client, topic: str, text: str, retain: bool) -> None:
         """Returns once the broker confirmed it."""
         await client.publish(topic, text.encode(), QOS, retain, timeout=TIMEOUT_S)
 
     # -- from the store ---------------------------------------------------------------------
 
-    async def _send(self, client: aiomqtt.Client, batch: list[Record]) -> None:
+    async def _send(self, client: Client, batch: list[Record]) -> None:
         """Returns when the broker has the whole batch."""
         await asyncio.gather(*(self._event(client, record) for record in batch))
         newest = {r.device: r for r in batch if r.body.get("phi")}
         await asyncio.gather(*(self._explain(client, record) for record in newest.values()))
 
-    async def _event(self, client: aiomqtt.Client, record: Record) -> None:
+    async def _event(self, client: Client, record: Record) -> None:
         name = "event/decision" if record.kind == "dec" else "event/alarm"
         text = _json({**record.body, "dev": record.device})
         await self._publish(client, self._topics.device(record.device, name), text, False)
 
     # -- commands ------------------------------------------------------------------------------
 
-    async def _listen(self, client: aiomqtt.Client, tasks: asyncio.TaskGroup) -> None:
+    async def _listen(self, client: Client, tasks: asyncio.TaskGroup) -> None:
         async for message in client.messages:
             topic = message.topic.value
             payload = message.payload if isinstance(message.payload, bytes) else b""
@@ -254,7 +260,7 @@ class MqttGateway:
             if device in self._core.registry.boards and not message.retain:
                 tasks.create_task(self._command(client, str(device), payload))
 
-    async def _command(self, client: aiomqtt.Client, device: str, payload: bytes) -> None:
+    async def _command(self, client: Client, device: str, payload: bytes) -> None:
         answer: dict[str, Any]
         try:
             asked = json.loads(payload) if len(payload) <= MAX_COMMAND_BYTES else None
@@ -288,4 +294,7 @@ def make(core: Core, settings: MqttConfig) -> MqttGateway:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encode(value)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

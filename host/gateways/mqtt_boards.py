@@ -26,13 +26,12 @@ from host.bridge.logs import event
 from host.bridge.registry import MAX_DEVICES
 from host.bridge.toml_table import Table
 from host.bridge.validate import DEVICE
-from host.gateways.mqtt_client import QOS, TIMEOUT_S, connect, first_cause, tls_context
+from host.gateways.mqtt_client import QOS, TIMEOUT_S, Client, connect, first_cause, tls_context
 from host.gateways.mqtt_settings import Broker, broker
 
 LOG = logging.getLogger("fanwise.mqtt_boards")
 
 GONE = (b"lost", b"offline")
-MAX_INCOMING = 8192
 MAX_OUTGOING = 4096
 MAX_PAYLOAD_BYTES = 16384
 PUBLISHED_AT_ONCE = 256
@@ -118,7 +117,7 @@ class MqttBoards:
                     self._broker,
                     self._tls,
                     f"fanwise-{self._core.site}-boards",
-                    max_incoming=MAX_INCOMING,
+                    max_incoming=1,
                     max_calls=2 * PUBLISHED_AT_ONCE,
                 )
                 async with client:
@@ -139,29 +138,28 @@ class MqttBoards:
                 self._disconnected()
             await asyncio.sleep(backoff.delay_s())
 
-    async def _session(self, client: aiomqtt.Client) -> None:
+    async def _session(self, client: Client) -> None:
+        client.handle = self._message
         # Boards repeat what is not acknowledged, so nothing is lost without the broker's help.
         await client.subscribe([(f"{self._prefix}+/up", 0), (f"{self._prefix}+/link", QOS)])
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen(client))
+            tasks.create_task(client.ended())
             tasks.create_task(self._tick())
             for _ in range(4):
                 tasks.create_task(self._send(client))
 
-    async def _listen(self, client: aiomqtt.Client) -> None:
-        async for message in client.messages:
-            found = self._topic.fullmatch(message.topic.value)
-            payload = message.payload
-            if not found or not isinstance(payload, bytes) or len(payload) > MAX_PAYLOAD_BYTES:
-                continue
-            device, kind = found.groups()
-            link = self._link(device)
-            if link is None:
-                continue
-            if kind == "up" and not message.retain:
-                link.said(payload)
-            elif kind == "link" and payload in GONE and link.state is not State.WAITING:
-                link.enter(State.DISCONNECTED, f"the broker says {payload.decode()}")
+    def _message(self, topic: str, payload: bytes, retained: bool) -> None:
+        found = self._topic.fullmatch(topic)
+        if not found or len(payload) > MAX_PAYLOAD_BYTES:
+            return
+        device, kind = found.groups()
+        link = self._link(device)
+        if link is None:
+            return
+        if kind == "up" and not retained:
+            link.said(payload)
+        elif kind == "link" and payload in GONE and link.state is not State.WAITING:
+            link.enter(State.DISCONNECTED, f"the broker says {payload.decode()}")
 
     async def _tick(self) -> None:
         while True:
