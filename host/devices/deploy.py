@@ -24,7 +24,7 @@ from host.devices.console import Console, run_verb
 from host.devices.deploy_board import perform, read_state
 from host.devices.deploy_plan import Plan, make_plan
 from host.devices.deploy_set import Target
-from host.devices.errors import NoAnswerError, SettingsError, VerifyError
+from host.devices.errors import DeviceError, NoAnswerError, SettingsError, VerifyError
 
 # A set that does not come up is given up after three boots, each with 5 s before the next.
 HELLO_S = 90.0
@@ -83,11 +83,7 @@ def deploy(
     with BoardRepl(port, patience=patience) as repl:
         console.step(f"{port}: stopping the program", port=port)
         repl.enter()
-        plan = make_plan(read_state(repl), files)
-        _tell(plan, console)
-        if not dry_run:
-            with console.progress(f"set {plan.set_id}", plan.sent) as done:
-                perform(repl, plan.ops, done)
+        plan = _put(repl, files, console, dry_run)
         hello: dict[str, Any] = {}
         if restart or dry_run:
             repl.reset()
@@ -106,6 +102,22 @@ def deploy(
             running=bool(hello),
             hello={key: value for key, value in hello.items() if key not in HEAD},
         )
+
+
+def _put(repl: BoardRepl, files: dict[str, bytes], console: Console, dry_run: bool) -> Plan:
+    try:
+        plan = make_plan(read_state(repl), files)
+        _tell(plan, console)
+        if not dry_run:
+            with console.progress(f"set {plan.set_id}", plan.sent) as done:
+                perform(repl, plan.ops, done)
+    except NoAnswerError:
+        raise
+    except (DeviceError, KeyboardInterrupt):
+        # Back to work with what it had.
+        repl.reset()
+        raise
+    return plan
 
 
 def _tell(plan: Plan, console: Console) -> None:

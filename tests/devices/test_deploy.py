@@ -1,6 +1,7 @@
 """Deploys to simulated boards over mpremote's transport: the real firmware, the real REPL."""
 
 import fcntl
+import json
 import os
 from pathlib import Path
 
@@ -9,7 +10,13 @@ import pytest
 from host.devices import board_repl, deploy, deploy_set
 from host.devices.boards import load_board
 from host.devices.deploy_plan import ROOT_FILES, Active
-from host.devices.errors import NoAnswerError, PortBusyError, SettingsError, VerifyError
+from host.devices.errors import (
+    FlashFullError,
+    NoAnswerError,
+    PortBusyError,
+    SettingsError,
+    VerifyError,
+)
 from host.simulation.errors import VmError
 from host.simulation.vm import ensure_vm
 from tests.devices.flash_folder import set_files
@@ -70,12 +77,31 @@ def test_from_the_plain_layout_to_slots_and_on(live):
     assert again.running
 
 
-def test_an_empty_board(live):
+def test_the_verb_on_an_empty_board(live, capsys):
     board = live(plain=False)
-    result = board.deploy()
-    assert result.running
-    assert set(ROOT_FILES) < set(result.changed)
-    assert board.active[:4] == ["a", result.set_id, "1", "-"]
+    assert deploy.main(["--board", "simulated", "--port", board.port, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (result["event"], result["running"]) == ("done", True)
+    assert result["hello"]["dev"] == "simulated"
+    assert set(ROOT_FILES) < set(result["changed"])
+    assert board.active[:4] == ["a", result["set_id"], "1", "-"]
+
+
+def test_a_full_flash_leaves_what_runs_running(live, monkeypatch):
+    """As told by the board; that it is right about a real flash is tested on an emulated chip."""
+    board = live()
+    real = board_repl.BoardRepl.call
+
+    def call(repl, expression, *args):
+        return "4096 20" if expression == "_room()" else real(repl, expression, *args)
+
+    monkeypatch.setattr(board_repl.BoardRepl, "call", call)
+    starts = board.board.resets.total()
+    with pytest.raises(FlashFullError, match="80 KB free"):
+        board.deploy(Agent(limit_mc=41000))
+    assert not (board.flash / "a").exists()
+    # Stopped, then started again.
+    board.until(lambda: board.board.resets.total() == starts + 2)
 
 
 def test_dry_run_and_no_restart(live):
