@@ -18,6 +18,8 @@ SLOW_FILES = {
     "bridge/test_bridge_alarm_gateways.py",
     "bridge/test_bridge_metrics.py",
     "bridge/test_bridge_embedded.py",
+    "bridge/test_bridge_faults.py",
+    "bridge/test_bridge_fuzz.py",
     "bridge/test_bridge_links.py",
     "bridge/test_bridge_modbus.py",
     "bridge/test_bridge_modbus_bad_clients.py",

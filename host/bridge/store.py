@@ -120,7 +120,8 @@ class Store:
     def _reject(self, db: sqlite3.Connection, item: Incoming) -> None:
         db.execute(
             "INSERT INTO rejected (device,boot,seq,received,reason,body) VALUES (?,?,?,?,?,?)",
-            (item.device, item.boot, item.seq, item.received, item.reason, _json(item.frame)),
+            # Not checked: only ASCII and Python's words for what is no number pass whatever it is.
+            (item.device, item.boot, item.seq, item.received, item.reason, json.dumps(item.frame)),
         )
         db.execute(
             "DELETE FROM rejected WHERE id <= (SELECT max(id) FROM rejected) - ?", (MAX_REJECTED,)
@@ -305,12 +306,14 @@ class Store:
             result = work(db)
             db.execute("COMMIT")
             return result
-        except sqlite3.Error as error:
+        except BaseException as error:
             try:
                 db.execute("ROLLBACK")
             except sqlite3.Error:
                 pass  # SQLite rolls back by itself when the disk is full
-            raise _trouble(error) from error
+            if isinstance(error, sqlite3.Error):
+                raise _trouble(error) from error
+            raise
 
     def _read(self, sql: str, values: Any) -> list[tuple[Any, ...]]:
         try:
