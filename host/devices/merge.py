@@ -42,9 +42,11 @@ GROUPS: Groups = {
     "agent/cognition/engine/loader.py": (
         "agent/cognition/engine/flatbuffer.py",
         "agent/cognition/engine/graph.py",
+        "agent/cognition/engine/planner.py",
         "agent/cognition/engine/schema.py",
     ),
     # Whoever needs the second needs the first, or little is lost.
+    "agent/cognition/engine/fixed_point.py": ("agent/cognition/engine/exponential.py",),
     "agent/cognition/engine/kernels/choice.py": ("agent/cognition/engine/kernels/check.py",),
     "agent/cognition/engine/ops/activations.py": ("agent/cognition/engine/ops/lookup.py",),
     "agent/cognition/engine/ops/conv.py": ("agent/cognition/engine/ops/windows.py",),

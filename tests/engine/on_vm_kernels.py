@@ -18,11 +18,42 @@ from array import array
 import uctypes
 
 from agent.cognition.engine import Model, ModelError, kernels
-from agent.cognition.engine.kernels import check, native, viper
+from agent.cognition.engine.kernels import native, viper
 from agent.cognition.engine.ops import Context, conv
 from agent.cognition.engine.ops import depthwise as depthwise_module
+from agent.cognition.engine.ops.fully_connected import FullyConnected
 from agent.cognition.engine.ops.lookup import Lookup
 from agent.cognition.engine.ops.scaling import Scaling, four_rows
+
+
+class File:
+    """Stands for a model's reader: random bytes as a file's weights, or what is left of them."""
+
+    def __init__(self, size, seed, mask):
+        self.data = bytearray(size)
+        for i in range(size):
+            seed = (seed * 75 + 74) % 65537
+            self.data[i] = seed >> 3 & mask
+
+
+def layer(file, units, depth, rows, per_channel, shift, bits, mask):
+    """A layer over a file of bytes, with some of them as its input, and its context."""
+    context = Context(file)
+    data = file.data
+    count = units if per_channel else 1
+    multipliers = [((1 << 30) + 9876543 * c + (data[c] << 18), shift - c % 3) for c in range(count)]
+    bias = array("i", [(data[u] * 12345 & 0xFFFF) - 32768 for u in range(units)])
+    for u in range(units):
+        bias[u] = bias[u] << (bits - 15) if bits > 15 else bias[u] >> (15 - bits)
+    x = array("b", [v - 128 for v in data[: rows * depth]])
+    y = memoryview(array("b", bytes(rows * units)))
+    weights = four_rows(data, len(data) - units * depth, units * depth, depth)
+    zero_in = data[5] - 128
+    scaling = Scaling(multipliers, bias, units, depth, max(zero_in + 128, 127 - zero_in))
+    limits = (zero_in, (data[6] & 63) - 32, -128 + data[7] // 8, 127 - data[8] // 8)
+    made = FullyConnected(context, memoryview(x), y, weights, bias, scaling, units, depth, limits)
+    context.finish()
+    return made
 
 
 def dense(i):
@@ -35,8 +66,8 @@ def dense(i):
     mask = 3 if small else 255
     bits = 4 if small else random.choice((8, 13, 24 if shift < -9 else 13))
     needed = units * depth + rows * depth + units + 16
-    file = check._File(needed + random.randrange(8), i + 1, mask)
-    made = check.layer(file, units, depth, rows, random.choice((False, True)), shift, bits, mask)
+    file = File(needed + random.randrange(8), i + 1, mask)
+    made = layer(file, units, depth, rows, random.choice((False, True)), shift, bits, mask)
     return made, file
 
 
@@ -55,7 +86,7 @@ def convolution(i):
     depth = channels // groups
     terms = kernel[0] * kernel[1] * depth
     weights = terms * units * groups
-    file = check._File(weights + random.randrange(8), i + 1, 255)
+    file = File(weights + random.randrange(8), i + 1, 255)
     bias = array("i", [random.getrandbits(12) - 2048 for _ in range(units * groups)])
     scales = units * groups if random.choice((False, True)) else 1
     multipliers = [((1 << 30) + random.getrandbits(29), -8 - c % 2) for c in range(scales)]
@@ -103,7 +134,7 @@ def depthwise(i):
         for d in (0, 1)
     ]
     taps = kernel[0] * kernel[1]
-    file = check._File(taps * channels, i + 1, 255)
+    file = File(taps * channels, i + 1, 255)
     given = array("i", [random.getrandbits(12) - 2048 for _ in range(channels)])
     scales = channels if random.choice((False, True)) else 1
     multipliers = [((1 << 30) + random.getrandbits(29), -6 - c % 3) for c in range(scales)]
@@ -128,7 +159,7 @@ def lookup(i):
     made._x = memoryview(noise(i + 1))
     made._y = memoryview(array("b", bytes(i + 1)))
     made._table = noise(256)
-    return made, check._File(8, 1, 255)
+    return made, File(8, 1, 255)
 
 
 def cases(count):

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from agent.cognition.engine import Model, kernels
-from agent.cognition.engine.kernels import check, choice, portable
+from agent.cognition.engine.kernels import check, choice
+from agent.cognition.engine.ops import Context
+from agent.cognition.engine.ops.conv import Convolution
+from agent.cognition.engine.ops.depthwise import Depthwise
+from agent.cognition.engine.ops.fully_connected import FullyConnected
+from agent.cognition.engine.ops.scaling import four_rows
 from benchmarks import assembled
 from benchmarks import chip as emulated
 from host.devices import build
@@ -75,27 +80,60 @@ def test_portable_here():
     assert Model(str(model_path("hello_world"))).kernels == "portable"
 
 
-@pytest.mark.parametrize("wrong", range(4))
+def operator(made, data):
+    """The portable operator of a layer of the self-check: same data, same output."""
+    context = Context(type("Reader", (), {"data": data}))
+    kind, size = type(made).__name__, len(made.weights[0])
+    row = 1 if kind == "Depthwise" else size // len(made.bias)
+    weights = four_rows(data, len(data) - size, size, row)
+    if kind == "FullyConnected":
+        shape = made.units, made.depth, made.limits
+        real = FullyConnected(context, made.x, made.y, weights, made.bias, made, *shape)
+    elif kind == "Convolution":
+        geometry = tuple(made.geometry[0][:19])
+        real = Convolution(context, made.x, made.y, weights, made.bias, made, geometry, 1)
+    else:
+        # Its biases have the zero point's share in them already.
+        given = [
+            bias + made.limits[0] * sum(made.weights[0][c :: len(made.bias)])
+            for c, bias in enumerate(made.bias)
+        ]
+        real = Depthwise(context, made.x[0], made.y, weights, given, made, made.geometry)
+        assert list(real.bias) == list(made.bias)
+    context.finish()
+    return real
+
+
+@pytest.mark.parametrize("wrong", [None, *range(4)])
 def test_self_check_notices(wrong):
     """One unit off in a layer, a layer not run, input order, a broken activation."""
 
     def program(prepared, data):
+        (made,) = prepared
+        real = operator(made, data)
+
         def run():
-            for kernel in prepared:
-                if wrong == 1:
-                    continue
-                if wrong == 2:
-                    kernel.x[0] ^= 1
-                kernel.run()
-                if wrong == 0:
-                    kernel.y[-1] ^= 1
-                if wrong == 3:
-                    kernel.y[0] = 127
+            if wrong == 1:
+                return
+            if wrong == 2:
+                (made.x[0] if isinstance(made.x, tuple) else made.x)[0] ^= 1
+            real.run()
+            if wrong == 0:
+                made.y[-1] ^= 1
+            if wrong == 3:
+                made.y[0] = 127
 
         return [run]
 
-    assert check.proved(portable.program)
-    assert not check.proved(program)
+    assert check.proved(program) == (wrong is None)
+
+
+def test_layers_of_the_self_check_tell_something():
+    for made in check._cases():
+        operator(made, made.data).run()
+        largest = max(abs(v) for v in made.bias) + len(made.weights[0]) // len(made.bias) * 65025
+        assert largest < 1 << 27
+        assert len(set(made.y)) > len(made.y) // 4, (type(made).__name__, list(made.y))
 
 
 @pytest.mark.vm

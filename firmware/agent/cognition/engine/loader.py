@@ -1,11 +1,11 @@
 """From a file's bytes to a model's attributes and program. Needed only while a model is loaded."""
 
-import sys
 from array import array
 
 from . import kernels, ops, schema
 from .errors import ArenaError, UnsupportedError
 from .graph import Graph
+from .planner import lifetimes, place
 
 # By type: FLOAT32, INT32, INT8.
 _LETTERS = "f i      b"
@@ -51,8 +51,6 @@ def load(model, max_arena_bytes, keep_inputs):
 
 def _place(graph, max_arena_bytes, keep_inputs):
     """Gives every activation its view; returns the bytes of all of them."""
-    from . import planner
-
     for tensor in graph.inputs + graph.outputs:
         # An int32 output is a shape, known when the model is loaded.
         if tensor.type not in (schema.INT8, schema.FLOAT32) and (
@@ -62,7 +60,7 @@ def _place(graph, max_arena_bytes, keep_inputs):
                 "model input or output (tensor %d) is %s; int8 and float32 are supported"
                 % (tensor.index, tensor.type_name)
             )
-    spans = planner.lifetimes(graph, ops.shares, keep_inputs)
+    spans = lifetimes(graph, ops.shares, keep_inputs)
     in_arena: dict = {}
     states = [tensor for tensor in graph.tensors if tensor.variable]
     for tensor in states:
@@ -72,11 +70,7 @@ def _place(graph, max_arena_bytes, keep_inputs):
         del spans[index]
     for span in spans.values():
         in_arena[id(span)] = span
-    arena_bytes = planner.place(list(in_arena.values()))
-    if sys.implementation.name == "micropython":
-        # What follows needs the most memory, and no planner.
-        del sys.modules[planner.__name__]
-        delattr(sys.modules[__name__[: -len(".loader")]], "planner")
+    arena_bytes = place(list(in_arena.values()))
     ram = arena_bytes + sum(tensor.bytes for tensor in states)
     if ram > max_arena_bytes:
         raise ArenaError("activations need %d bytes, %d are allowed" % (ram, max_arena_bytes))

@@ -16,27 +16,26 @@ RUN = ()
 # Operators whose output is their input.
 _SHARING = (22, 43, 70)
 
-# Of each module: code, name, lowest and highest version of its operators. Versions are TFLite's own
-# (tensorflow/lite/tools/versioning/op_version.cc). One text, since tuples would take 3 KB of heap.
-_TABLE = """
-elementwise 0:ADD:1:2 18:MUL:1:3 41:SUB:1:3 55:MAXIMUM:1:3
-elementwise 57:MINIMUM:1:3 99:SQUARED_DIFFERENCE:1:2
-pooling 1:AVERAGE_POOL_2D:1:3 17:MAX_POOL_2D:1:3
-copies 2:CONCATENATION:1:2 34:PAD:1:4 39:TRANSPOSE:1:4 45:STRIDED_SLICE:1:4 49:SPLIT:1:3
-copies 60:PADV2:1:4 83:PACK:1:2 88:UNPACK:1:2
-conv 3:CONV_2D:1:8
-depthwise 4:DEPTHWISE_CONV_2D:1:7
-quantize 6:DEQUANTIZE:1:2 114:QUANTIZE:1:2
-fully_connected 9:FULLY_CONNECTED:4:6
-activations 14:LOGISTIC:1:2 19:RELU:1:2 21:RELU6:1:2 28:TANH:1:2
-activations 98:LEAKY_RELU:1:1 117:HARD_SWISH:1:1
-reshape 22:RESHAPE:1:1 43:SQUEEZE:1:1 70:EXPAND_DIMS:1:1 77:SHAPE:1:1
-softmax 25:SOFTMAX:1:2
-reduce 40:MEAN:1:2 74:SUM:1:2
-lstm 44:UNIDIRECTIONAL_SEQUENCE_LSTM:1:3
-transpose_conv 67:TRANSPOSE_CONV:1:5
-resize 97:RESIZE_NEAREST_NEIGHBOR:1:3
-"""
+# Of each module: code and name of its operators, a digit each for their lowest and highest version.
+# Versions are TFLite's own (tensorflow/lite/tools/versioning/op_version.cc). One text, since tuples
+# would take 3 KB of heap.
+_TABLE = (
+    "\nelementwise 0:ADD12 18:MUL13 41:SUB13 55:MAXIMUM13 57:MINIMUM13 99:SQUARED_DIFFERENCE12"
+    "\npooling 1:AVERAGE_POOL_2D13 17:MAX_POOL_2D13"
+    "\ncopies 2:CONCATENATION12 34:PAD14 39:TRANSPOSE14 45:STRIDED_SLICE14 49:SPLIT13 60:PADV214"
+    " 83:PACK12 88:UNPACK12"
+    "\nconv 3:CONV_2D18"
+    "\ndepthwise 4:DEPTHWISE_CONV_2D17"
+    "\nquantize 6:DEQUANTIZE12 114:QUANTIZE12"
+    "\nfully_connected 9:FULLY_CONNECTED46"
+    "\nactivations 14:LOGISTIC12 19:RELU12 21:RELU612 28:TANH12 98:LEAKY_RELU11 117:HARD_SWISH11"
+    "\nreshape 22:RESHAPE11 43:SQUEEZE11 70:EXPAND_DIMS11 77:SHAPE11"
+    "\nsoftmax 25:SOFTMAX12"
+    "\nreduce 40:MEAN12 74:SUM12"
+    "\nlstm 44:UNIDIRECTIONAL_SEQUENCE_LSTM13"
+    "\ntranspose_conv 67:TRANSPOSE_CONV15"
+    "\nresize 97:RESIZE_NEAREST_NEIGHBOR13"
+)
 
 # Entries looked up before.
 _found: dict = {}
@@ -50,12 +49,12 @@ def kernels() -> dict:
 def find(code: int) -> tuple:
     """An operator's entry in kernels(), or ()."""
     if code not in _found:
-        start = _TABLE.find(" %d:" % code) + 1
-        if not start:
+        before, _, after = _TABLE.partition(" %d:" % code)
+        if not after:
             return ()
-        module = _TABLE[:start].split("\n")[-1].split(" ")[0]
-        _, name, lowest, highest = _TABLE[start : start + 40].split()[0].split(":")
-        _found[code] = name, int(lowest), int(highest), module
+        entry = after.split()[0]
+        module = before.split("\n")[-1].split(" ")[0]
+        _found[code] = entry[:-2], int(entry[-2]), int(entry[-1]), module
     return _found[code]
 
 
@@ -76,12 +75,17 @@ def check(operators):
         entry = find(op.code)
         if not entry or not entry[1] <= op.version <= entry[2]:
             from ..errors import UnsupportedError
-            from .supported import supported
 
             raise UnsupportedError(
                 "%s version %d is not supported: this engine runs int8 %s"
-                % (op.name, op.version, supported())
+                % (op.name, op.version, _supported())
             )
+
+
+def _supported() -> str:
+    """All operators there are, in words."""
+    entries = sorted(kernels().values())
+    return ", ".join(["%s v%d-%d" % entry[:3] for entry in entries])
 
 
 def shares(op):

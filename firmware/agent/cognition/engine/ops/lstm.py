@@ -22,8 +22,8 @@ from .small_ints import high_mul, rescaled16, rounding_divide
 
 # What loaded models go on using of this module: see forget_loader().
 RUN = (
-    "run", "_step", "_run_gate", "_update_hidden", "activate", "update_cell", "dot_rows", "logistic",
-    "tanh", "rescaled16", "rounding_divide", "high_mul",
+    "run", "_step", "_run_gate", "_update_hidden", "activate", "update_cell", "dot_rows",
+    "logistic", "tanh", "rescaled16", "rounding_divide", "high_mul",
 )  # fmt: skip
 
 # table UnidirectionalSequenceLSTMOptions

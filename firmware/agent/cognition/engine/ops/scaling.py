@@ -77,7 +77,7 @@ class Scaling:
 
 
 def weighted(context, op, x, weights, bias, rank, dimension, further=0):
-    """(biases, Scaling) of an operator with weights, after checking what all of them have in common.
+    """(biases, Scaling) of an operator with weights, after the checks common to all.
 
     rank: dimensions of the weights; dimension: that of output channels. further: added to the
     largest distance of an input from its zero point.
