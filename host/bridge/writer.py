@@ -8,6 +8,7 @@ lost.
 import asyncio
 import itertools
 import logging
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from host.bridge.backoff import Backoff
+from host.bridge.clock import ClockWatch
 from host.bridge.errors import StoreBusy, StoreDamaged
 from host.bridge.logs import event
 from host.bridge.records import Incoming, Record
@@ -47,6 +49,7 @@ class Writer:
         # Since when a row waits, and what becomes one; oldest first.
         self._telemetry: dict[tuple[str, int], tuple[float, str, float, dict[str, Any]]] = {}
         self._wake = asyncio.Event()
+        self._clock: ClockWatch | None = None
         self.problem: str | None = None
         self.stored = 0
         self.duplicates = 0
@@ -167,9 +170,14 @@ class Writer:
             event(LOG, logging.INFO, "store takes records again", path=self._store.path)
 
     async def prune(self) -> None:
-        limits = self.limits
-        age_s, size = limits.max_age_days * 86400.0, limits.max_mb * 1_000_000
-        dropped = await self.call(self._store.prune, age_s, size, time.time())
+        limits, now = self.limits, time.time()
+        if self._clock is None:
+            seen = (await self.call(self._store.notes, "bridge")).get("clock")
+            self._clock = ClockWatch(float(seen) if seen else None, now, time.monotonic())
+        trusted = self._clock.trusted(now, time.monotonic())
+        age_s = limits.max_age_days * 86400.0 if trusted else math.inf
+        dropped = await self.call(self._store.prune, age_s, limits.max_mb * 1_000_000, now)
+        await self.call(self._store.note, "bridge", "clock", str(now))
         if dropped:
             event(LOG, logging.INFO, "dropped the oldest records", count=dropped)
 

@@ -103,14 +103,15 @@ class FileGateway:
         path = self._config.path
         if path.exists() and path.stat().st_size + len(data) > self._config.max_bytes:
             self._rotate()
-        with path.open("ab") as file:
+        # Unbuffered: closing would try once more, and might write the second half of a line.
+        with path.open("ab", buffering=0) as file:
             size = file.tell()
             try:
-                file.write(data)
-                file.flush()
+                left = memoryview(data)
+                while left:
+                    left = left[file.write(left) :]
                 os.fsync(file.fileno())
             except OSError:
-                # Closing would try to write once more what is buffered.
                 os.ftruncate(file.fileno(), size)
                 raise
 

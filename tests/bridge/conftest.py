@@ -22,7 +22,7 @@ from tests.bridge.ports import free_port
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def eventually(check: Callable[[], Any], timeout_s: float = 10, what: str = "") -> Any:
+def eventually(check: Callable[[], Any], timeout_s: float = 10, what: object = "") -> Any:
     """The first true value of `check`. Raises AssertionError after `timeout_s`."""
     until = time.monotonic() + timeout_s
     while True:
@@ -45,9 +45,14 @@ class Bridge:
         self.out = folder / "out"
 
     def start(
-        self, *arguments: str, wait: bool = True, http: bool = True, path: str = ""
+        self,
+        *arguments: str,
+        wait: bool = True,
+        http: bool = True,
+        path: str = "",
+        module: str = "host.bridge",
     ) -> "Bridge":
-        command = [sys.executable, "-m", "host.bridge", "--store", str(self.store)]
+        command = [sys.executable, "-m", module, "--store", str(self.store)]
         command += ["--http", f"127.0.0.1:{self.port}"] if http else []
         command += ["--print-decisions", *arguments]
         env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'firmware'}:{path}"}

@@ -28,6 +28,7 @@ class FakeBoard:
         self.boot = boot
         self.repeat_s = repeat_s
         self.answers = answers
+        self.clock_error_s = 0
         self.hello_wanted = True
         self.received: list[dict[str, Any]] = []
         self.acked: set[tuple[int, int]] = set()
@@ -63,6 +64,13 @@ class FakeBoard:
         os.close(self._master)
         os.close(self._slave)
 
+    def restart(self) -> None:
+        """Start anew: the next boot number, sequence numbers from 1, the queue as it was."""
+        with self._lock:
+            self.boot += 1
+            self._volatile = self._durable = 0
+        self.hello()
+
     def __enter__(self) -> "FakeBoard":
         return self
 
@@ -82,7 +90,8 @@ class FakeBoard:
 
     def head(self, kind: str, seq: int) -> dict[str, Any]:
         ms = int((time.monotonic() - self._born) * 1000)
-        return {"t": kind, "boot": self.boot, "seq": seq, "ms": ms, "at": int(time.time())}
+        at = int(time.time()) + self.clock_error_s
+        return {"t": kind, "boot": self.boot, "seq": seq, "ms": ms, "at": at}
 
     def volatile(self, kind: str, /, **members: Any) -> None:
         with self._lock:
@@ -109,6 +118,10 @@ class FakeBoard:
         with self._lock:
             self._durable += 1
             return {**self.head(kind, self._durable), **members}
+
+    def make_up(self) -> dict[str, Any]:
+        """A frame that is never sent whole."""
+        return {**self.head("tel", self._volatile + 1), "case_mc": 44310, "fan": 0}
 
     def durable(self, kind: str, /, **members: Any) -> dict[str, Any]:
         """Queue a durable frame; it is sent and repeated until acknowledged."""

@@ -18,7 +18,10 @@ class Mosquitto:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self._config = folder / "mosquitto.conf"
-        self._config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
+        # Handed on at once, whatever the subscriber has not confirmed yet.
+        limits = "max_inflight_messages 0\nmax_queued_messages 0\n"
+        listener = f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
+        self._config.write_text(listener + limits)
         self.start()
 
     def start(self) -> None:
@@ -30,3 +33,6 @@ class Mosquitto:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait(10)
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
