@@ -287,9 +287,16 @@ def build(_, chip=None):
     _python("host.devices.build", *(chip or []))
 
 
-@task
-def bench(_):
+@task(
+    help={
+        "bridge": "what the bridge costs, instead (Linux, with mosquitto)",
+        "thingsboard": "with --bridge: a venv with thingsboard-gateway",
+    },
+)
+def bench(_, bridge=False, thingsboard=""):
     """The engine beside TFLite-Micro on this machine, as ratios."""
+    if bridge:
+        _python("benchmarks.bridge", *_options(thingsboard=thingsboard))
     _python("benchmarks.engine")
 
 

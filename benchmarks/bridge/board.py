@@ -61,8 +61,10 @@ class Board:
         return self._frame("volatile", "hello", {"dev": self.device, **HELLO})
 
     def telemetry(self) -> bytes:
-        case_mc = 44310 + random.randrange(2000)
-        return self._frame("volatile", "tel", {**READINGS, "case_mc": case_mc, "score": now_us()})
+        return self._frame("volatile", "tel", self.readings())
+
+    def readings(self) -> dict[str, Any]:
+        return {**READINGS, "case_mc": 44310 + random.randrange(2000), "score": now_us()}
 
     def decide(self) -> bytes:
         """A new record, b"" while the window is full."""

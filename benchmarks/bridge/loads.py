@@ -74,13 +74,15 @@ def serial(folder: Path, boards: int, seconds: float) -> Cost:
     return cost
 
 
-def behind_a_broker(folder: Path, boards: int, seconds: float, page: bool = False) -> Cost:
+def behind_a_broker(
+    folder: Path, boards: int, seconds: float, page: bool = False, decide_s: float = 60.0
+) -> Cost:
     """Boards behind a broker at 1 Hz; MQTT gateway on the same broker with a subscriber."""
     with mosquitto(folder) as broker:
         url = f'url = "mqtt://127.0.0.1:{broker}"\n'
         with (
             Bridge(folder, f"[mqtt_boards]\n{url}[mqtt]\n{url}") as bridge,
-            played("on_mqtt", broker, "--boards", boards) as players,
+            played("on_mqtt", broker, "--boards", boards, "--decide-s", decide_s) as players,
         ):
             bridge.wait_online(boards)
             web = bridge.url.rpartition(":")[2]

@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 
+from agent.communication import frames
 from benchmarks.bridge.board import Board
 
 CONNECTIONS = 8
@@ -41,6 +42,10 @@ class Connection:
         if data:
             topic = _text(b"fanwise/home/%s/up" % board.device.encode())
             self.socket.sendall(_packet(0x30, topic + data))
+
+    def publish_plain(self, board: Board) -> None:
+        topic = _text(b"plain/%s/data" % board.device.encode())
+        self.socket.sendall(_packet(0x30, topic + frames.to_json({"t": "tel", **board.readings()})))
 
     def ping(self) -> None:
         self.socket.sendall(b"\xc0\x00")
@@ -84,6 +89,7 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("--boards", type=int, default=2000)
     parser.add_argument("--decide-s", type=float, default=60.0, help="mean time between records")
+    parser.add_argument("--plain", action="store_true", help="readings as JSON, nothing else")
     given = parser.parse_args()
     connections = [Connection(given.port, number) for number in range(CONNECTIONS)]
     boards = [Board(f"board-{n}") for n in range(given.boards)]
@@ -115,6 +121,10 @@ def main() -> None:
             at, n = heapq.heappop(due)
             board, connection = boards[n], connections[n % CONNECTIONS]
             telemetry += 1
+            if given.plain:
+                connection.publish_plain(board)
+                heapq.heappush(due, (max(at, now - 1) + 1.0, n))
+                continue
             connection.publish(board, board.telemetry())
             connection.publish(board, board.repeats())
             if random.random() < 1 / given.decide_s:

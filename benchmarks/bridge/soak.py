@@ -1,6 +1,6 @@
 """24 hours of boards' time at 100 times the pace: what a day leaves in memory.
 
-    python -m benchmarks.bridge.soak --hours 24 --speed 100
+python -m benchmarks.bridge.soak --hours 24 --speed 100
 """
 
 import argparse

@@ -1,5 +1,7 @@
 """Every wrong setting is named, with what is expected, before anything is opened."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 
 from host.bridge import config
 from host.bridge.errors import ConfigError
+from tests.bridge.conftest import ROOT
 
 TTY = "/dev/ptmx"  # a character device that is always there
 CASES = [
@@ -99,3 +102,23 @@ def test_flags_win_and_secrets_stay_hidden(tmp_path: Path) -> None:
     assert broker.username == "bridge@home"
     assert broker.password == "correct-horse-battery"
     assert "horse" not in repr(made)
+
+
+LATE = ("tensorflow", "keras", "shap", "numpy", "pandas", "asyncua", "amqtt", "pymodbus")
+STARTED = """
+import sys
+from host.bridge import config
+config.load(None, {"port": ["/dev/ptmx"], "broker": "mqtt://127.0.0.1", "http": "127.0.0.1:0"})
+import host.bridge.service
+print(*sys.modules)
+"""
+
+
+def test_starts_without_what_is_slow() -> None:
+    """Neither machine learning nor the libraries of gateways that are not wanted."""
+    command = [sys.executable, "-c", STARTED]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    names = set(loaded.stdout.split())
+    assert "host.bridge.service" in names
+    assert "host.gateways.mqtt" in names
+    assert not names & set(LATE)
