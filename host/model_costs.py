@@ -116,4 +116,4 @@ def _gathered(op: Operator) -> int:
 
 def weights_bytes(op: Operator) -> int:
     """Bytes of the operator's constants, which stay in the file."""
-    return sum(tensor.bytes for tensor in op.inputs if tensor and tensor.offset)
+    return sum(tensor.bytes for tensor in op.inputs if tensor and tensor.begin)

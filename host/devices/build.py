@@ -41,6 +41,12 @@ READABLE = "FANWISE_READABLE"
 # Modules that run where the chip has no kernels of its own; take the architecture's machine code.
 _VIPER = f"{KERNELS}/viper"
 _MACHINE_CODE = re.compile(r"@micropython\.(native|viper|asm_)")
+# What a board has no need of, by the line that switches it off: what is for CPython, and loops that
+# would only stand in for native ones.
+_FOR_HOSTS = {
+    f"{ENGINE}/views.py": ('CPYTHON = sys.implementation.name == "cpython"\n', "CPYTHON = 0\n")
+}
+_STAND_INS = {f"{ENGINE}/ops/depthwise.py": ("FOUR_CHANNELS = 1\n", "FOUR_CHANNELS = 0\n")}
 # For error messages on a host, which checks models before a board gets them.
 _HOST_ONLY = (f"{ENGINE}/op_names.py",)
 # data() takes any number of bytes; lines stay readable.
@@ -105,6 +111,9 @@ def board_files(
     }
     viper = spec is not None and (every_set or not spec.kernels)
     sources = {n: text for n, text in sources.items() if not _left_out(n, text, viper, bool(spec))}
+    switches = _FOR_HOSTS | (_STAND_INS if spec and spec.kernels and not every_set else {})
+    for name in sources.keys() & switches.keys():
+        sources[name] = sources[name].replace(*switches[name])
     outside = tuple((name, content.decode()) for name, content in files.items())
     readable = bool(os.environ.get(READABLE))
     texts = _board_texts(tuple(sources.items()), outside, frozenset(kept), readable)

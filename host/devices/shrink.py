@@ -31,6 +31,9 @@ from host.devices.shrinking.texts import take_out
 # The engine's exceptions, and what raises them with a text: most texts on a board are theirs.
 TAKEN_OUT = ("ModelError", ("refuse",))
 
+# What the engine asks modules of operators for, by name, and what that becomes.
+ASKED_OF_MODULES = {"prepare": "exec"}
+
 WORD = re.compile(r"[A-Za-z_]\w*")
 NAMES = re.compile(r"[\w.]+")
 
@@ -46,6 +49,8 @@ def shrink(
     """
     program = Program(sources)
     texts = take_out(program, *TAKEN_OUT)
+    for module in program.modules.values():
+        _rename_asked_of(module)
     asked = _asked(program, (outside or {}).values(), RunNames(program).strings) | set(kept)
     fixed = asked | EXTERNAL
     inline(program, fixed)
@@ -58,6 +63,25 @@ def shrink(
     for module in program.modules.values():
         _import_from_nearby(program, module)
     return program.sources() | texts
+
+
+def _rename_asked_of(module: Module) -> None:
+    """Renames functions that others find by name in a module made by __import__."""
+    imported = {
+        node.targets[0].id
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        if isinstance(node.value, ast.Call) and getattr(node.value.func, "id", "") == "__import__"
+    }
+    for node in module.tree.body:
+        if isinstance(node, ast.FunctionDef) and not imported:
+            node.name = ASKED_OF_MODULES.get(node.name, node.name)
+    for each in ast.walk(module.tree):
+        if isinstance(each, ast.Attribute) and getattr(each.value, "id", "") in imported:
+            each.attr = ASKED_OF_MODULES.get(each.attr, each.attr)
+        if isinstance(each, ast.Constant) and isinstance(each.value, str) and imported:
+            each.value = ASKED_OF_MODULES.get(each.value, each.value)
+    module.analyse()
 
 
 def _import_from_nearby(program: Program, module: Module) -> None:

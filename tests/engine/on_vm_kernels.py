@@ -30,16 +30,16 @@ class File:
     """Stands for a model's reader: random bytes as a file's weights, or what is left of them."""
 
     def __init__(self, size, seed, mask):
-        self.data = bytearray(size)
+        self.view = bytearray(size)
         for i in range(size):
             seed = (seed * 75 + 74) % 65537
-            self.data[i] = seed >> 3 & mask
+            self.view[i] = seed >> 3 & mask
 
 
 def layer(file, units, depth, rows, per_channel, shift, bits, mask):
     """A layer over a file of bytes, with some of them as its input, and its context."""
     context = Context(file)
-    data = file.data
+    data = file.view
     count = units if per_channel else 1
     multipliers = [((1 << 30) + 9876543 * c + (data[c] << 18), shift - c % 3) for c in range(count)]
     bias = array("i", [(data[u] * 12345 & 0xFFFF) - 32768 for u in range(units)])
@@ -97,7 +97,7 @@ def convolution(i):
         context,
         memoryview(noise(size[0] * size[1] * channels)),
         memoryview(array("b", bytes(out[0] * out[1] * units * groups))),
-        four_rows(file.data, len(file.data) - weights, weights, terms),
+        four_rows(file.view, len(file.view) - weights, weights, terms),
         bias,
         Scaling(multipliers, bias, units * groups, terms, 255),
         geometry,
@@ -145,7 +145,7 @@ def depthwise(i):
         context,
         memoryview(noise(size[0] * size[1] * depth)),
         memoryview(array("b", bytes(out[0] * out[1] * channels))),
-        four_rows(file.data, 0, taps * channels, 1),
+        four_rows(file.view, 0, taps * channels, 1),
         given,
         Scaling(multipliers, given, channels, taps, 511),
         geometry,
@@ -291,14 +291,14 @@ def main():
         return
     for name, (made, file) in cases(int(sys.argv[2])):
         if sys.argv[1] == "plans":
-            show(uctypes.addressof(file.data), file.data, "file")
-            print_plan(name, made, file.data)
+            show(uctypes.addressof(file.view), file.view, "file")
+            print_plan(name, made, file.view)
         elif not name.startswith("lookup"):
             made.run()
             result = bytes(made.y)
             for i in range(len(made.y)):
                 made.y[i] = 0
-            runs = viper.program([made], file.data)
+            runs = viper.program([made], file.view)
             for run in runs:
                 run()
             own = type(runs[0]) is type(made.run) and runs[0] != made.run

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from host import reference
+from host.devices import build
 from host.simulation.filesystem import build_flash
 from tests.engine import (
     operator_cases,
@@ -44,8 +45,10 @@ for entry in sorted""",
     not reference.reference_available(), reason="the tflite-micro package is not installed"
 )
 @pytest.mark.vm
-@pytest.mark.parametrize("built", [False, True], ids=["sources", "flash"])
-def test_what_runs_after_loading_is_kept(built, tmp_path, run_on_vm):
+@pytest.mark.parametrize("built", ["", "flash", "as with native kernels"])
+def test_what_runs_after_loading_is_kept(built, tmp_path, run_on_vm, monkeypatch):
+    if built == "as with native kernels":
+        monkeypatch.setattr(build, "_FOR_HOSTS", build._FOR_HOSTS | build._STAND_INS)
     models = operator_cases.files(CASES, GRAPHS) | {
         "wide": test_conv.one(bias=test_conv.BIG, value=127, out_scale=1.0e6)
     }

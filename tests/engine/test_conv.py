@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from agent.cognition.engine import Model, UnsupportedError
+from agent.cognition.engine.ops import depthwise
 from host import reference
 from tests.engine import convolution_cases, operator_cases
 from tests.engine.test_multipliers import telling_biases
@@ -38,6 +39,15 @@ def wanted(models):
 def test_on_cpython(models, wanted):
     assert operator_cases.names(models) == set(CASES)
     assert operator_cases.differing(operator_cases.on_cpython(models, ROWS), wanted) == []
+
+
+def test_one_channel_at_a_time(models, monkeypatch):
+    """As boards with native kernels have it."""
+    few = {name: data for name, data in models.items() if name.startswith("DEPTHWISE")}
+    assert few
+    four = operator_cases.on_cpython(few, ROWS)
+    monkeypatch.setattr(depthwise, "FOUR_CHANNELS", 0)
+    assert operator_cases.differing(operator_cases.on_cpython(few, ROWS), four) == []
 
 
 @needs_tflm
@@ -102,7 +112,7 @@ REFUSALS = [
     (lambda: one(x=(2, 4, 4, 2)), "images are supported"),
     (lambda: one(w=(3, 3, 3, 4)), "gives no"),
     (lambda: one(y=(1, 4, 3, 3)), "gives no"),
-    (lambda: one(w=(2, 3, 3, 2)), "for 3 channels"),
+    (lambda: one(w=(2, 3, 3, 2)), "int32 of 2 is supported"),
     (lambda: one(out_scale=1e-12), "output scale is too small"),
     (lambda: one(options={"strideW": 0}), "stride 0"),
     (lambda: one(options={"strideW": -1}), "stride -1"),

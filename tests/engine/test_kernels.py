@@ -82,7 +82,7 @@ def test_portable_here():
 
 def operator(made, data):
     """The portable operator of a layer of the self-check: same data, same output."""
-    context = Context(type("Reader", (), {"data": data}))
+    context = Context(type("Reader", (), {"view": data}))
     kind, size = type(made).__name__, len(made.weights[0])
     row = 1 if kind == "Depthwise" else size // len(made.bias)
     weights = four_rows(data, len(data) - size, size, row)
@@ -130,7 +130,7 @@ def test_self_check_notices(wrong):
 
 def test_layers_of_the_self_check_tell_something():
     for made in check._cases():
-        operator(made, made.data).run()
+        operator(made, made.view).run()
         largest = max(abs(v) for v in made.bias) + len(made.weights[0]) // len(made.bias) * 65025
         assert largest < 1 << 27
         assert len(set(made.y)) > len(made.y) // 4, (type(made).__name__, list(made.y))

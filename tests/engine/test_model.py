@@ -82,12 +82,12 @@ SPANS = st.lists(
 def test_no_two_live_tensors_overlap(items):
     spans = [Span(size, min(a, b), max(a, b)) for size, a, b in items]
     end = place(spans)
-    assert end == max(s.offset + s.size for s in spans)
-    assert all(s.offset % ALIGNMENT == 0 for s in spans)
+    assert end == max(s.begin + s.size for s in spans)
+    assert all(s.begin % ALIGNMENT == 0 for s in spans)
     for i, s in enumerate(spans):
         for t in spans[:i]:
             alive_together = s.first <= t.last and t.first <= s.last
-            apart = s.offset + s.size <= t.offset or t.offset + t.size <= s.offset
+            apart = s.begin + s.size <= t.begin or t.begin + t.size <= s.begin
             assert apart or not alive_together
 
 

@@ -223,7 +223,8 @@ class Merger:
 
     def _rename(self) -> None:
         for module in self.program.modules.values():
-            for use in module.uses if module.name in self.target_of else ():
+            apart = self.target_of.get(module.name, module.name) != module.name
+            for use in module.uses if apart else ():
                 if use.get() == "__name__" and use.owner is module.scope:
                     become(use.node, ast.Constant(module.name))
         for symbol, new in self.new.items():

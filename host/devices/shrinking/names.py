@@ -142,7 +142,7 @@ class Renaming:
             for scope in use.scope.around():
                 within[scope].append(use)
         for scope, uses in of.items():
-            own = {use.get() for use in uses if isinstance(use.node, ast.arg)} - self.fixed
+            own = {use.get() for use in uses if isinstance(use.node, ast.arg)} - self.asked
             taken = {use.get() for use in within[scope]} | scope.bound | _KEYWORDS
             order = [u.get() for u in uses if isinstance(u.node, ast.arg) and u.get() in own]
             new = dict(zip(order, _short(taken, (), VARIABLES), strict=False))

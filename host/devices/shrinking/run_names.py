@@ -1,4 +1,4 @@
-"""Strings that are names: a module's RUN, which says what of it is kept once models are loaded."""
+"""Texts of names: a module's RUN, which says what of it is kept once models are loaded."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ RUN = "RUN"
 
 
 def find(module: Module) -> ast.Assign | None:
-    """The assignment of a module's RUN, a tuple of strings."""
+    """The assignment of a module's RUN, a text of names."""
     for node in module.tree.body:
         match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Tuple()) if name == RUN:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(str())) if name == RUN:
                 return node
     return None
 
 
 def names(assignment: ast.Assign) -> list[str]:
-    return list(ast.literal_eval(assignment.value))
+    return str(ast.literal_eval(assignment.value)).split()
 
 
 def assignment(names: Collection[str]) -> ast.Assign:
-    return ast.Assign([ast.Name(RUN, ast.Store())], _tuple(names))
+    return ast.Assign([ast.Name(RUN, ast.Store())], _text(names))
 
 
-def _tuple(names: Collection[str]) -> ast.Tuple:
-    return ast.Tuple([ast.Constant(name) for name in sorted(names)], ast.Load())
+def _text(names: Collection[str]) -> ast.Constant:
+    return ast.Constant(" ".join(sorted(names)))
 
 
 class RunNames:
-    """What the strings of every RUN stand for, so that they can follow when names change."""
+    """What the names in every RUN stand for, so that they can follow when names change."""
 
     def __init__(self, program: Program) -> None:
         self._meant: list[tuple[ast.Assign, dict[str, list[ast.AST]]]] = []
@@ -50,7 +50,7 @@ class RunNames:
 
     def follow(self) -> None:
         for found, meant in self._meant:
-            found.value = _tuple({_name(node) for nodes in meant.values() for node in nodes})
+            found.value = _text({_name(node) for nodes in meant.values() for node in nodes})
 
 
 def _name(node: ast.AST) -> str:

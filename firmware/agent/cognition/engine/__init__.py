@@ -30,7 +30,7 @@ def forget_loader():
     """Frees the code that only loading needs; loading another model imports it again.
 
     For boards, once all models are loaded. Loaded models keep the kernels they use, and of a
-    module with a tuple RUN only what that names.
+    module with a RUN only what that names.
     """
     prefix = __name__ + "."
     for name in list(sys.modules):
@@ -39,7 +39,7 @@ def forget_loader():
             module = sys.modules.pop(name)
             globals().pop(rest, None)
             if sys.implementation.name == "micropython" and hasattr(module, "RUN"):
-                _strip(module, module.RUN)
+                _strip(module, module.RUN.split())
 
 
 def _strip(module, kept):

@@ -25,7 +25,7 @@ class Reader:
     """Little-endian scalars at absolute positions, none negative, of a buffer of unsigned bytes."""
 
     def __init__(self, data):
-        self.data = data
+        self.view = data
         self.size = len(data)
         self._vtables: dict = {}
 
@@ -33,7 +33,7 @@ class Reader:
         """What struct reads there."""
         if position < self.size:
             try:
-                return unpack_from(kind, self.data, position)[0]
+                return unpack_from(kind, self.view, position)[0]
             except _OUTSIDE:
                 pass
         raise self.outside(position)
@@ -44,9 +44,6 @@ class Reader:
             % (position, self.size)
         )
 
-    def i8(self, position: int) -> int:
-        return self.number(position, "<b")
-
     def i32(self, position: int) -> int:
         return self.number(position, "<i")
 
@@ -54,7 +51,7 @@ class Reader:
         """Where the fields of a table lie in it, 0 where absent."""
         if table > self.size - 4:
             raise self.outside(table)
-        vtable = table - unpack_from("<i", self.data, table)[0]
+        vtable = table - unpack_from("<i", self.view, table)[0]
         return self._vtables.get(vtable) or self._vtable(vtable)
 
     def _vtable(self, position):
@@ -62,14 +59,14 @@ class Reader:
         if size < 4 or position + size > self.size:
             raise self.outside(position)
         count = min((size - 4) >> 1, _FIELDS)
-        fields = unpack_from("<%dH" % count, self.data, position + 4) + (0,) * (_FIELDS - count)
+        fields = unpack_from("<%dH" % count, self.view, position + 4) + (0,) * (_FIELDS - count)
         if len(self._vtables) < _MOST_VTABLES:
             self._vtables[position] = fields
         return fields
 
     def vector(self, position: int, item_size: int) -> tuple:
         """(position of the first item, number of items) of the vector a field there refers to."""
-        data = self.data
+        data = self.view
         size = self.size
         # In line: on a board, a call costs more than a read.
         try:
@@ -88,7 +85,7 @@ class Reader:
         if length > most:
             raise FormatError("a list of %d numbers; at most %d are supported" % (length, most))
         kind = _KINDS[length] if length < len(_KINDS) else "<%di" % length
-        return unpack_from(kind, self.data, start)
+        return unpack_from(kind, self.view, start)
 
     def root(self) -> "Table":
         return Table(self, self.number(0))
@@ -129,7 +126,7 @@ class Table:
     def tables(self, field: int) -> list:
         """Positions of the tables in a vector of tables: Table(reader, position) opens one."""
         start, length = self.vector(field, 4)
-        data = self.reader.data
+        data = self.reader.view
         return [p + unpack_from("<I", data, p)[0] for p in range(start, start + 4 * length, 4)]
 
     def i32s(self, field: int, most: int) -> tuple:

@@ -1,12 +1,11 @@
 """Typed views of float32s in an arena. Imported only by models that have some."""
 
-try:
+from .views import CPYTHON
+
+if not CPYTHON:
     import uctypes
-except ImportError:
-    uctypes = None  # type: ignore[assignment]
 
-
-if uctypes is None:
+if CPYTHON:
 
     def as_float32(arena, offset, length):
         """`length` float32s in an arena of int8, from byte `offset` on, a multiple of 4."""

@@ -66,10 +66,10 @@ _MAX_OVERLAP = 16
 
 
 class Tensor:
-    """One tensor. `data`, an activation's view of the arena, is set when the arena is placed."""
+    """One tensor. `view`, an activation's view of the arena, is set when the arena is placed."""
 
-    data = None
-    offset = 0  # of its bytes in the file; 0 for an activation
+    view = None
+    begin = 0  # of its bytes in the file; 0 for an activation
     variable = False
     dimension = 0
     _scales = _zero_points = (0, 0)
@@ -127,7 +127,7 @@ class Tensor:
             return
         start, length = reader.vector(at + fields[_BUFFER_DATA], 1)
         if length:
-            self.offset = start
+            self.begin = start
             if length != self.bytes and self.type in schema.TYPE_SIZES:
                 raise FormatError(
                     "tensor %d of shape %s needs %d bytes, its buffer has %d"
@@ -150,14 +150,10 @@ class Tensor:
             raise FormatError("tensor %d has no scale" % self.index)
         return start + 4 * channel
 
-    def scale_bits(self, channel: int = 0) -> int:
-        """The float32 bits of a scale."""
-        return self.reader.number(self.scale_at(channel))
-
     def scale(self, channel=0):
         """A scale as (mantissa, exponent), the mantissa in [2**23, 2**24)."""
         at = self.scale_at(channel)
-        data = self.reader.data
+        data = self.reader.view
         high = data[at + 3] << 8 | data[at + 2]
         m = (high & 127) << 16 | data[at + 1] << 8 | data[at]
         if 128 <= high < 0x7F80:
@@ -180,7 +176,7 @@ class Tensor:
     def symmetric(self) -> bool:
         """Whether all zero points are 0."""
         start, length = self._zero_points
-        return not bytes(self.reader.data[start : start + 8 * length]).strip(b"\0")
+        return not bytes(self.reader.view[start : start + 8 * length]).strip(b"\0")
 
 
 class Operator:
@@ -210,7 +206,7 @@ class Operator:
         """Refuses other than `fewest` to `most` inputs (the first given) and one output."""
         if not fewest <= len(self.inputs) <= most or len(self.outputs) != 1 or not self.inputs[0]:
             self.refuse("has %d inputs and %d outputs" % (len(self.inputs), len(self.outputs)))
-        if self.inputs[0].offset:
+        if self.inputs[0].begin:
             self.refuse("its input, tensor %d, is a constant" % self.inputs[0].index)
 
     def exactly(self, inputs: int, outputs: int = 1) -> None:
@@ -256,7 +252,7 @@ class Graph:
         reader = Reader(data)
         self.reader = reader
         if bytes(data[4:8]) != schema.IDENTIFIER:
-            raise FormatError("not a .tflite file: no %s at offset 4" % schema.IDENTIFIER.decode())
+            raise FormatError("not a .tflite file: no TFL3 at offset 4")
         model = reader.root()
         version = model.u32(_MODEL_VERSION)
         if version != schema.VERSION:
@@ -287,7 +283,7 @@ class Graph:
         self.outputs = [
             _pick(self.tensors, i, -1) for i in subgraph.i32s(_SUBGRAPH_OUTPUTS, _MAX_TENSORS)
         ]
-        if sum([t.bytes for t in self.tensors if t.offset]) > _MAX_OVERLAP * len(data):
+        if sum([t.bytes for t in self.tensors if t.begin]) > _MAX_OVERLAP * len(data):
             raise FormatError("the constants lie on top of each other")
         self._check_order()
 
@@ -295,7 +291,7 @@ class Graph:
         for position in model.tables(_MODEL_METADATA):
             start, length = Table(self.reader, position).vector(_METADATA_NAME, 1)
             wanted = b"COMPRESSION_METADATA"
-            if length == len(wanted) and bytes(self.reader.data[start : start + length]) == wanted:
+            if length == len(wanted) and bytes(self.reader.view[start : start + length]) == wanted:
                 raise UnsupportedError("weights are compressed: convert without compression")
 
     @staticmethod
@@ -303,7 +299,7 @@ class Graph:
         code = max(table.i8(_OPCODE_DEPRECATED_BUILTIN), table.i32(_OPCODE_BUILTIN))
         if code == _CUSTOM and table.at(_OPCODE_CUSTOM):
             start, length = table.vector(_OPCODE_CUSTOM, 1)
-            shown = bytes(table.reader.data[start : start + min(length, 40)])
+            shown = bytes(table.reader.view[start : start + min(length, 40)])
             name = "custom operator %r" % shown
         else:
             name = name_of(code)
@@ -315,9 +311,9 @@ class Graph:
             raise FormatError(
                 "model has %d inputs and %d outputs" % (len(self.inputs), len(self.outputs))
             )
-        ready = {tensor.index for tensor in self.tensors if tensor.offset or tensor.variable}
+        ready = {tensor.index for tensor in self.tensors if tensor.begin or tensor.variable}
         for tensor in self.tensors:
-            if tensor.offset and tensor.variable:
+            if tensor.begin and tensor.variable:
                 raise UnsupportedError("tensor %d is a variable with a value" % tensor.index)
         for tensor in self.inputs:
             if tensor.index in ready:
@@ -340,5 +336,5 @@ class Graph:
                     raise FormatError("tensor %d is computed twice" % tensor.index)
                 ready.add(tensor.index)
         for tensor in self.outputs:
-            if tensor.offset or tensor.variable or tensor.index not in ready:
+            if tensor.begin or tensor.variable or tensor.index not in ready:
                 raise FormatError("output tensor %d is never computed" % tensor.index)

@@ -24,7 +24,7 @@ def load(model, max_arena_bytes, keep_inputs):
     if len(model._program) == 1:
         model.invoke = model._program[0]
     model._states = [
-        (tensor.data, tensor.zero_point() if tensor.type == schema.INT8 else 0)
+        (tensor.view, tensor.zero_point() if tensor.type == schema.INT8 else 0)
         for tensor in graph.tensors
         if tensor.variable
     ]
@@ -78,16 +78,16 @@ def _place(graph, max_arena_bytes, keep_inputs):
         arena = memoryview(array("b", bytes(arena_bytes)))
         for tensor in states:
             kind = "b" if tensor.type == schema.INT8 else "h"
-            tensor.data = memoryview(array(kind, bytes(tensor.bytes)))
+            tensor.view = memoryview(array(kind, bytes(tensor.bytes)))
     except MemoryError:
         raise ArenaError("no memory for %d bytes of activations" % ram)
     for index, span in spans.items():
         if graph.tensors[index].type == schema.FLOAT32:
             from .float_views import as_float32
 
-            graph.tensors[index].data = as_float32(arena, span.offset, span.size >> 2)
+            graph.tensors[index].view = as_float32(arena, span.begin, span.size >> 2)
         else:
-            graph.tensors[index].data = arena[span.offset : span.offset + span.size]
+            graph.tensors[index].view = arena[span.begin : span.begin + span.size]
     return ram
 
 
@@ -100,7 +100,7 @@ def _described(tensors):
             exact = tensor.scale()
             scale = tensor.reader.number(tensor.scale_at(), "<f")
         letter = _LETTERS[tensor.type]
-        values = tensor.data, tensor.shape, letter, tensor.zero_point(), scale, exact
+        values = tensor.view, tensor.shape, letter, tensor.zero_point(), scale, exact
         for i in range(len(lists)):
             lists[i].append(values[i])
     return lists

@@ -21,7 +21,7 @@ class Span:
         self.first = first
         self.last = last
         self.tensor = tensor
-        self.offset = 0
+        self.begin = 0
 
 
 # Total orders: MicroPython's sort is not stable, and the arena must be the same everywhere.
@@ -42,7 +42,7 @@ def place(spans: list) -> int:
         if best < 0 or end < best:
             best = end
             for span, offset in offsets:
-                span.offset = offset
+                span.begin = offset
         if best <= least:
             break
     return best

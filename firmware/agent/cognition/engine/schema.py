@@ -4,8 +4,34 @@ Source: tensorflow/compiler/mlir/lite/schema/schema.fbs. A field number is the f
 its table; those of the file's own structure are in graph.py.
 """
 
+from .errors import ModelError
+
 IDENTIFIER = b"TFL3"
 VERSION = 3
+
+# enum BuiltinOperator, as far as one module has several
+ADD = 0
+CONCATENATION = 2
+DEQUANTIZE = 6
+LOGISTIC = 14
+MAX_POOL_2D = 17
+MUL = 18
+RELU = 19
+RELU6 = 21
+TANH = 28
+PAD = 34
+TRANSPOSE = 39
+MEAN = 40
+STRIDED_SLICE = 45
+MAXIMUM = 55
+MINIMUM = 57
+PADV2 = 60
+SHAPE = 77
+PACK = 83
+UNPACK = 88
+LEAKY_RELU = 98
+SQUARED_DIFFERENCE = 99
+HARD_SWISH = 117
 
 # table FullyConnectedOptions
 FULLY_CONNECTED_ACTIVATION = 0
@@ -19,10 +45,6 @@ FLOAT32 = 0
 INT32 = 2
 INT16 = 7
 INT8 = 9
-_TYPE_NAMES = (
-    "float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 "
-    "uint64 resource variant uint32 uint16 int4 bfloat16"
-)
 TYPE_SIZES = {FLOAT32: 4, INT32: 4, INT16: 2, INT8: 1}
 
 # enum ActivationFunctionType
@@ -35,5 +57,10 @@ ACTIVATION_TANH = 4
 
 def type_name(code: int) -> str:
     """The name of a TensorType."""
-    names = _TYPE_NAMES.split()
+    # Only errors name types: as an error's text, the list is no code (docs/firmware.md).
+    error = ModelError(
+        "float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 "
+        "uint64 resource variant uint32 uint16 int4 bfloat16"
+    )
+    names = str(error).split()
     return names[code] if 0 <= code < len(names) else "type %d" % code

@@ -2,13 +2,13 @@
 
 import sys
 
-try:
+# On a board 0 (host/devices/build.py).
+CPYTHON = sys.implementation.name == "cpython"
+
+if not CPYTHON:
     import uctypes
-except ImportError:
-    uctypes = None  # type: ignore[assignment]
 
-
-if uctypes is None:
+if CPYTHON:
 
     def as_bytes(buffer, item_size=1):
         """A buffer of items of `item_size` bytes as unsigned bytes."""

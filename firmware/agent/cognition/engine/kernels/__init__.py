@@ -10,9 +10,12 @@ import sys
 NAME = ""
 
 
-def program(prepared, data):
-    """The chosen set's."""
-    raise NotImplementedError
+def portable(prepared, data):
+    """The set that runs anywhere: every operator's own run()."""
+    return [kernel.run for kernel in prepared]
+
+
+program = portable
 
 
 def select(names=None):
@@ -25,9 +28,8 @@ def select(names=None):
     from .choice import choose
 
     NAME, program = choose(names)
-    for name in ("choice", "check"):
-        sys.modules.pop(__name__ + "." + name, None)
-        globals().pop(name, None)
+    sys.modules.pop(__name__ + ".choice", None)
+    globals().pop("choice", None)
     return NAME
 
 

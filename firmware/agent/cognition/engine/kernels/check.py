@@ -29,15 +29,15 @@ class _Layer:
 
     def __init__(self, seed, units, terms, channels, shift, bits, items, places):
         # Random bytes stand for the file, and for all else. Weights begin at every alignment.
-        self.data = data = bytearray(units * terms + items + seed % 4)
+        self.view = data = bytearray(units * terms + items + seed % 4)
         for i in range(len(data)):
             seed = (seed * 75 + 74) % 65537
             data[i] = seed >> 3 & 255
         self.weights = (as_int8(data, len(data) - units * terms, units * terms),)
         self.scaling = self
-        self.high = array("H", [16384 + 60 * v for v in data[:channels]])
-        self.low = array("H", [255 * v for v in data[1 : channels + 1]])
-        self.shift = array("b", [-shift - c % 3 for c in range(channels)])
+        self.highs = array("H", [16384 + 60 * v for v in data[:channels]])
+        self.lows = array("H", [255 * v for v in data[1 : channels + 1]])
+        self.shifts = array("b", [-shift - c % 3 for c in range(channels)])
         self.bias = array("i", [(v - 128) << (bits - 7) for v in data[:units]])
         self.x = memoryview(array("b", [v - 128 for v in data[:items]]))
         self.y = memoryview(array("b", bytes(units * places)))
@@ -84,7 +84,7 @@ def checksum(program):
     """Of all that program() computes."""
     total = 0
     for made in _cases():
-        for run in program([made], made.data):
+        for run in program([made], made.view):
             run()
         for v in made.y:
             total = (total * 33 + v) & 0xFFFFFF

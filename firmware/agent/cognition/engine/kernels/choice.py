@@ -6,18 +6,6 @@ chip it has to reproduce the portable results before it is used.
 
 import sys
 
-# chip: native sets that run on it. An ESP32-S2 is an "xtensawin" like the others, but has neither
-# MAC16 nor zero-overhead loops.
-_NATIVE = {
-    "ESP32": "esp32",
-    "ESP32S2": "esp32s2",
-    "ESP32S3": "esp32",
-    "ESP32C3": "rv32",
-    "ESP32C6": "rv32",
-}
-# Architectures of native code by number, as sys.implementation._mpy has them.
-_ARCHITECTURES = {"esp32": 10, "esp32s2": 10, "rv32": 11}
-
 
 def chip_of(machine: str) -> str:
     """The chip in MicroPython's name of a machine ("... with ESP32S3"); "" where there is none.
@@ -28,21 +16,23 @@ def chip_of(machine: str) -> str:
     name = machine.split(" with ")[-1].replace("-", "").upper()
     if " with " not in machine or not name.startswith("ESP32"):
         return ""
-    rest = name[5:]
-    for chip in ("S2", "S3", "C3", "C6"):
-        if rest.startswith(chip):
-            return "ESP32" + chip
-    if rest == "" or rest.startswith("D0") or rest.startswith("PICO") or rest.startswith("U4"):
-        return "ESP32"
-    return ""
+    kind = name[5:7]
+    if kind in ("S2", "S3", "C3", "C6"):
+        return name[:7]
+    return "ESP32" if kind in ("", "D0", "U4") or name[5:9] == "PICO" else ""
 
 
 def candidates(platform, machine, mpy):
     """Names of sets to try on a machine, fastest first. mpy: sys.implementation._mpy, or 0."""
     sets = []
-    native = _NATIVE.get(chip_of(machine)) if platform == "esp32" else None
-    if native and mpy >> 10 & 15 == _ARCHITECTURES[native]:
-        sets.append(native)
+    chip = chip_of(machine)
+    if platform == "esp32" and chip:
+        # An ESP32-S2 is an "xtensawin" like the others, but has neither MAC16 nor zero-overhead
+        # loops.
+        native = {"": "esp32", "S2": "esp32s2", "S3": "esp32"}.get(chip[5:], "rv32")
+        # The architecture of native code, as sys.implementation._mpy has it.
+        if mpy >> 10 & 15 == (11 if native == "rv32" else 10):
+            sets.append(native)
     if mpy >> 10:
         sets.append("viper")
     sets.append("portable")
@@ -77,7 +67,7 @@ def _load(name):
     if name == "portable":
         from . import portable
 
-        return portable.program
+        return portable
     if name == "viper":
         from . import viper
 

@@ -12,7 +12,7 @@ from array import array
 import uctypes
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ()
+RUN = ""
 
 # firmware/native/plan.inc has the fields.
 _FORMAT = "<iIiIiIiIIiiiiiIiiiiI"
@@ -47,9 +47,6 @@ class Plan(bytearray):
     """A packed plan with all it refers to. A subclass gives it the native function as run()."""
 
     kept = None
-
-    def run(self):
-        raise NotImplementedError
 
 
 class _Compiler:
@@ -247,9 +244,9 @@ class _Compiler:
 def _scales(scaling):
     """Pairs of multiplier and r + 2; None where a channel is not shifted to the right (r < 1)."""
     pairs = array("i")
-    for channel in range(len(scaling.shift)):
-        multiplier = scaling.high[channel] << 16 | scaling.low[channel]
-        shift = scaling.shift[channel] if multiplier else -1
+    for channel in range(len(scaling.shifts)):
+        multiplier = scaling.highs[channel] << 16 | scaling.lows[channel]
+        shift = scaling.shifts[channel] if multiplier else -1
         if shift >= 0:
             return None
         pairs.append(multiplier)
@@ -263,7 +260,7 @@ def compiler(call, strip):
     strip: width of its depthwise strips, 4 where it has MAC16, else 3.
     """
     if not _layout_known():
-        raise ValueError("objects of this MicroPython have another layout")
+        raise ValueError("layout")
 
     # Not a def that calls it: that would cost more than a small model.
     kind = type("NativePlan", (Plan,), {"run": call})

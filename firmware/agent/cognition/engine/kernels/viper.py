@@ -6,7 +6,7 @@ from struct import pack_into
 from .viper_loops import begin, gather, plane, put, rows, scale, slide, widen
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run", "begin", "gather", "plane", "put", "rows", "scale", "slide", "widen")
+RUN = "run begin gather plane put rows scale slide widen"
 
 # Words of the plane of a depthwise layer, at most.
 _LARGEST_PLANE = 2048
@@ -134,7 +134,7 @@ def _scaled(count, step, zero_out, lowest, highest, each, scales):
 def _scales(scaling):
     """Triples for scale(); None where a channel is not shifted to the right."""
     triples = array("i")
-    for high, low, shift in zip(scaling.high, scaling.low, scaling.shift):
+    for high, low, shift in zip(scaling.highs, scaling.lows, scaling.shifts):
         if high and shift >= 0:
             return None
         triples.extend(array("i", (high, low, -shift if high else 1)))

@@ -11,7 +11,7 @@ first are in registers, so that some arguments are there only to be one.
 import micropython
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ()
+RUN = ""
 
 
 @micropython.viper

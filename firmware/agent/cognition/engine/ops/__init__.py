@@ -9,9 +9,10 @@ and give it a line here.
 from array import array
 
 from .. import schema
+from ..views import CPYTHON
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ()
+RUN = ""
 
 # Operators whose output is their input.
 _SHARING = (22, 43, 70)
@@ -29,7 +30,7 @@ _TABLE = (
     "\nquantize 6:DEQUANTIZE12 114:QUANTIZE12"
     "\nfully_connected 9:FULLY_CONNECTED46"
     "\nactivations 14:LOGISTIC12 19:RELU12 21:RELU612 28:TANH12 98:LEAKY_RELU11 117:HARD_SWISH11"
-    "\nreshape 22:RESHAPE11 43:SQUEEZE11 70:EXPAND_DIMS11 77:SHAPE11"
+    "\nwalk 22:RESHAPE11 43:SQUEEZE11 70:EXPAND_DIMS11 77:SHAPE11"
     "\nsoftmax 25:SOFTMAX12"
     "\nreduce 40:MEAN12 74:SUM12"
     "\nlstm 44:UNIDIRECTIONAL_SEQUENCE_LSTM13"
@@ -62,11 +63,11 @@ def name_of(code: int) -> str:
     entry = find(code)
     if entry:
         return entry[0]
-    try:
+    if CPYTHON:  # boards do without: models are checked before they get there
         from ..op_names import name_of as any_name
-    except ImportError:  # boards do without: models are checked before they get there
-        return "operator code %d" % code
-    return any_name(code)
+
+        return any_name(code)
+    return "operator code %d" % code
 
 
 def check(operators):
@@ -110,7 +111,7 @@ class Context:
 
     def __init__(self, reader):
         self.reader = reader
-        self.data = reader.data
+        self.view = reader.view
         self.scratch = None
         self.scratch_items = 0
         self._windows: list = []
@@ -129,11 +130,15 @@ class Context:
         for kernel, items in self._windows:
             kernel.window = window[:items]
         self._windows.clear()
-        self.reader = self.data = None
+        self.reader = self.view = None
 
 
-def activation_range(op, tensor, activation):
-    """(lowest, highest) int8 of a fused activation. C: CalculateActivationRangeQuantized."""
+def activation_range(op, tensor, field):
+    """(lowest, highest) int8 of the fused activation in a field of the options.
+
+    C: CalculateActivationRangeQuantized.
+    """
+    activation = op.options.i8(field) if op.options else schema.ACTIVATION_NONE
     lowest, highest = -128, 127
     zero_point = tensor.zero_point()
     if activation == schema.ACTIVATION_NONE:

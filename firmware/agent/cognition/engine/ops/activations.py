@@ -11,7 +11,7 @@ from ..float32 import DOUBLE_BITS, from_bits, product, quotient, ratio
 from .lookup import Lookup, clamp
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ()
+RUN = ""
 
 _ALPHA = 0  # of LeakyReluOptions
 
@@ -20,16 +20,18 @@ def prepare(context, op):
     op.shaped(1, 1)
     op.typed(schema.INT8, schema.INT8)
     op.same_size()
-    name = op.name
+    code = op.code
     source, target = op.inputs[0], op.outputs[0]
-    if name == "RELU6":
-        value = _relu6(source)
-    elif name in ("LOGISTIC", "TANH"):
-        value = _squash(op, source, target)
-    else:
-        values = {"RELU": _relu, "LEAKY_RELU": _leaky_relu, "HARD_SWISH": _hard_swish}
-        value = values[name](op, source, target)
-    return Lookup(op, value)
+    make = _squash
+    if code == schema.RELU:
+        make = _relu
+    elif code == schema.RELU6:
+        make = _relu6
+    elif code == schema.LEAKY_RELU:
+        make = _leaky_relu
+    elif code == schema.HARD_SWISH:
+        make = _hard_swish
+    return Lookup(op, make(op, source, target))
 
 
 def _relu(op, source, target):
@@ -40,7 +42,7 @@ def _relu(op, source, target):
     return lambda v: max(zero_out, zero_out + multiply(v - zero_in, multiplier, shift))
 
 
-def _relu6(source):
+def _relu6(op, source, target):
     # TFLite-Micro clamps and does not rescale: the converter gives input and output the same scale.
     zero = source.zero_point()
     m, e = source.scale()
@@ -111,7 +113,7 @@ def _squash(op, source, target):
     from ..exponential import input_radius, logistic, tanh
 
     function, output_shift, lowest = tanh, 31 - 7, 0
-    if op.name == "LOGISTIC":
+    if op.code == schema.LOGISTIC:
         function, output_shift, lowest = logistic, 31 - 8, -128
         if target.zero_point() != lowest:
             op.refuse("output zero point %d; -128 is supported" % target.zero_point())

@@ -12,7 +12,7 @@ from .scaling import dot_rows, four_rows, requantize
 from .windows import layer
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run", "_group", "dot_rows", "requantize")
+RUN = "run _group dot_rows requantize"
 
 # table Conv2DOptions
 _ACTIVATION = 3
@@ -31,9 +31,9 @@ def prepare(context, op):
     terms = weights.size // channels
     return Convolution(
         context,
-        x.data,
-        y.data,
-        four_rows(context.data, weights.offset, weights.size, terms),
+        x.view,
+        y.view,
+        four_rows(context.view, weights.begin, weights.size, terms),
         values,
         scaling,
         geometry,
@@ -105,7 +105,7 @@ class Convolution:
                         row += dilation_h
                     dot_rows(acc, self.bias, self.weights, window, k, first, units)
                     requantize(
-                        acc, self.y, o, units, first, scaling.high, scaling.low, scaling.shift,
+                        acc, self.y, o, units, first, scaling.highs, scaling.lows, scaling.shifts,
                         zero_out, lowest, highest,
                     )  # fmt: skip
                     o += channels

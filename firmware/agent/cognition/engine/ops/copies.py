@@ -12,7 +12,7 @@ from ..views import as_bytes
 from .walk import Walk, axis_of, known, product, strides, target, values
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run", "copy", "fill")
+RUN = "run copy fill"
 
 # table StridedSliceOptions
 _BEGIN_MASK = 0
@@ -37,12 +37,12 @@ _MOST_TRANSPOSE_DIMENSIONS = 5
 
 
 def prepare(context, op):
-    name = op.name
-    if name == "STRIDED_SLICE":
+    code = op.code
+    if code == schema.STRIDED_SLICE:
         wanted = _strided_slice(context, op)
-    elif name == "TRANSPOSE":
+    elif code == schema.TRANSPOSE:
         wanted = _transpose(context, op)
-    elif name[:3] == "PAD":
+    elif code in (schema.PAD, schema.PADV2):
         wanted = _pad(context, op)
     else:
         wanted = _along_axis(context, op)
@@ -50,15 +50,15 @@ def prepare(context, op):
     kind = op.outputs[0].type
     for x, x_start, x_steps, y, y_start, y_steps, sizes in wanted:
         if kind == schema.FLOAT32:
-            if x.offset:
+            if x.begin:
                 op.refuse("tensor %d is a float32 constant" % x.index)
-            source, aim = as_bytes(x.data, 4), as_bytes(y.data, 4)
+            source, aim = as_bytes(x.view, 4), as_bytes(y.view, 4)
             x_start *= 4
             y_start *= 4
             x_steps, y_steps = [[4 * step for step in by] + [1] for by in (x_steps, y_steps)]
             sizes = list(sizes) + [4]
         else:
-            aim = target(op, y) if y.data is None else y.data
+            aim = target(op, y) if y.view is None else y.view
             if x_start is None:
                 copies.append((None, x, None, aim, 0))
                 continue
@@ -162,11 +162,11 @@ def _along_axis(context, op):
 
     PACK and UNPACK have parts without that axis.
     """
-    name = op.name
+    code = op.code
     options = op.options
     parts = op.inputs
-    joins = name in ("CONCATENATION", "PACK")
-    packs = name in ("PACK", "UNPACK")
+    joins = code in (schema.CONCATENATION, schema.PACK)
+    packs = code in (schema.PACK, schema.UNPACK)
     if joins:
         op.exactly(len(parts))
         whole = op.outputs[0]
@@ -197,7 +197,7 @@ def _along_axis(context, op):
         even = joins or row * len(parts) == width
         if part.shape != shape[:axis] + own + shape[axis + 1 :] or not even:
             op.refuse("part of shape %s, all of it %s" % (part.shape, shape))
-        if name[0] == "C" and part.type == schema.INT8:
+        if code == schema.CONCATENATION and part.type == schema.INT8:
             if part.scale() != whole.scale() or part.zero_point() != whole.zero_point():
                 op.refuse("tensor %d and the output have different scales" % part.index)
         one = part, 0, (row, 1)
@@ -220,11 +220,11 @@ def _pad(context, op):
     value = y.zero_point()
     if len(inputs) == 3:
         constant = inputs[2]
-        if constant.type != schema.INT8 or constant.size != 1 or not constant.offset:
+        if constant.type != schema.INT8 or constant.size != 1 or not constant.begin:
             op.refuse("the value to pad with must be one constant int8")
         if constant.scale() != y.scale() or constant.zero_point() != value:
             op.refuse("the value to pad with and the output have different scales")
-        value = context.reader.i8(constant.offset)
+        value = context.reader.number(constant.begin, "<b")
     if len(paddings) != 2 * n or len(y.shape) != n:
         op.refuse("%d paddings for %d dimensions" % (len(paddings), n))
     steps = strides(y.shape)

@@ -13,7 +13,11 @@ from .scaling import four_rows, requantize
 from .windows import layer
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run", "multiply_rows", "multiply_channels", "add_outside", "requantize")
+RUN = "run FOUR_CHANNELS multiply_rows multiply_channels add_outside requantize"
+
+# Whether four channels are computed at a time. 0 where the board has native kernels
+# (host/devices/build.py): what those leave to this one is rare there.
+FOUR_CHANNELS = 1
 
 # table DepthwiseConv2DOptions
 _MULTIPLIER = 3
@@ -33,9 +37,9 @@ def prepare(context, op):
         )
     return Depthwise(
         context,
-        x.data,
-        y.data,
-        four_rows(context.data, weights.offset, weights.size, 1),
+        x.view,
+        y.view,
+        four_rows(context.view, weights.begin, weights.size, 1),
         values,
         scaling,
         geometry + (times,),
@@ -104,14 +108,15 @@ class Depthwise:
                             column += dilation_w
                         row += dilation_h
                     c = 0
-                    if times == 1:
-                        multiply_rows(acc, bias, weights, x, taps, inside, channels)
-                        c = channels & ~3
+                    if FOUR_CHANNELS:
+                        if times == 1:
+                            multiply_rows(acc, bias, weights, x, taps, inside, channels)
+                            c = channels & ~3
                     multiply_channels(acc, bias, weights[0], x[0], taps, inside, c, channels, times)
                     if outside < end and zero_in:
                         add_outside(acc, weights[0], taps, outside, end, zero_in, channels)
                     requantize(
-                        acc, self.y, o, channels, 0, scaling.high, scaling.low, scaling.shift,
+                        acc, self.y, o, channels, 0, scaling.highs, scaling.lows, scaling.shifts,
                         zero_out, lowest, highest,
                     )  # fmt: skip
                     o += channels
@@ -120,29 +125,32 @@ class Depthwise:
             image += in_h * in_w * in_channels
 
 
-def multiply_rows(acc, bias, weights, x, taps, n, channels):
-    """acc[c] = bias[c] + the sum over taps of x * weight, four channels at a time.
+if FOUR_CHANNELS:
 
-    taps: n items, in turn where a tap's pixel starts in x and where its row starts in the weights.
-    """
-    w0, w1, w2, w3 = weights
-    x0, x1, x2, x3 = x
-    for c in range(0, channels - 3, 4):
-        a0 = bias[c]
-        a1 = bias[c + 1]
-        a2 = bias[c + 2]
-        a3 = bias[c + 3]
-        for t in range(0, n, 2):
-            i = taps[t] + c
-            k = taps[t + 1] + c
-            a0 += x0[i] * w0[k]
-            a1 += x1[i] * w1[k]
-            a2 += x2[i] * w2[k]
-            a3 += x3[i] * w3[k]
-        acc[c] = a0
-        acc[c + 1] = a1
-        acc[c + 2] = a2
-        acc[c + 3] = a3
+    def multiply_rows(acc, bias, weights, x, taps, n, channels):
+        """acc[c] = bias[c] + the sum over taps of x * weight, four channels at a time.
+
+        taps: n items, in turn where a tap's pixel starts in x and where its row starts in the
+        weights.
+        """
+        w0, w1, w2, w3 = weights
+        x0, x1, x2, x3 = x
+        for c in range(0, channels - 3, 4):
+            a0 = bias[c]
+            a1 = bias[c + 1]
+            a2 = bias[c + 2]
+            a3 = bias[c + 3]
+            for t in range(0, n, 2):
+                i = taps[t] + c
+                k = taps[t + 1] + c
+                a0 += x0[i] * w0[k]
+                a1 += x1[i] * w1[k]
+                a2 += x2[i] * w2[k]
+                a3 += x3[i] * w3[k]
+            acc[c] = a0
+            acc[c + 1] = a1
+            acc[c + 2] = a2
+            acc[c + 3] = a3
 
 
 def multiply_channels(acc, bias, weights, x, taps, n, first, channels, times):

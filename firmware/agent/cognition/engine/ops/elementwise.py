@@ -18,7 +18,7 @@ from .small_ints import high_mul, rounding_divide
 from .walk import Walk, strides, target, values
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run", "high_mul", "rounding_divide")
+RUN = "run high_mul rounding_divide"
 
 _FUSED_ACTIVATION = 0  # of AddOptions, SubOptions and MulOptions
 
@@ -34,24 +34,23 @@ def prepare(context, op):
     a, b = op.inputs
     y = op.outputs[0]
     walk = Walk(y.shape, *_broadcast(op, a.shape, b.shape, y.shape))
-    name = op.name
+    code = op.code
     loop = extreme
     tables: list = [None, None]
     # C compares the numbers as they are stored, whatever their scales.
-    numbers: tuple = (name == "MAXIMUM",)
-    if name not in ("MAXIMUM", "MINIMUM"):
+    numbers: tuple = (code == schema.MAXIMUM,)
+    if code not in (schema.MAXIMUM, schema.MINIMUM):
         loop = rescale
         left = 20
         most = 0
         lowest, highest = -128, 127
-        if name == "SQUARED_DIFFERENCE":
+        if code == schema.SQUARED_DIFFERENCE:
             loop = squared_difference
             left = 7
         else:
-            activation = op.options.i8(_FUSED_ACTIVATION) if op.options else 0
-            lowest, highest = activation_range(op, y, activation)
+            lowest, highest = activation_range(op, y, _FUSED_ACTIVATION)
         m, e = y.scale()
-        if name == "MUL":
+        if code == schema.MUL:
             most = 15
             scale = product(a.scale(), b.scale(), DOUBLE_BITS)
         else:
@@ -68,7 +67,7 @@ def prepare(context, op):
             for k, tensor in enumerate((a, b)):
                 by, shift = quantize_multiplier(ratio(tensor.scale(), twice, DOUBLE_BITS))
                 zero_point = tensor.zero_point()
-                sign = -1 if k and name != "ADD" else 1
+                sign = -1 if k and code != schema.ADD else 1
                 # Indexed as Lookup's table is. C stops the program at shifts above 0: never here.
                 tables[k] = array("i")
                 for v in list(range(128)) + list(range(-128, 0)):

@@ -15,7 +15,7 @@ from . import activation_range
 from .scaling import dot_rows, four_rows, requantize, weighted
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run", "dot_rows", "requantize")
+RUN = "run dot_rows requantize"
 
 
 def prepare(context, op):
@@ -35,16 +35,17 @@ def prepare(context, op):
         )
     if bias and weights.scales == 1:
         _check_bias_scale(op, x.scale(), weights.scale(), bias, y.scale())
-    activation = options.i8(schema.FULLY_CONNECTED_ACTIVATION) if options else 0
-    limits = (x.zero_point(), y.zero_point()) + activation_range(op, y, activation)
-    rows = four_rows(context.data, weights.offset, weights.size, depth)
-    return FullyConnected(context, x.data, y.data, rows, values, scaling, units, depth, limits)
+    limits = (x.zero_point(), y.zero_point()) + activation_range(
+        op, y, schema.FULLY_CONNECTED_ACTIVATION
+    )
+    rows = four_rows(context.view, weights.begin, weights.size, depth)
+    return FullyConnected(context, x.view, y.view, rows, values, scaling, units, depth, limits)
 
 
 def _check_bias_scale(op, x, weights, bias, target):
     """Refuses a bias scale off by over 2 % of the output scale, as TFLite-Micro does."""
     wanted = x[0] * weights[0], x[1] + weights[1]
-    given = bias.scale() if bias.scales and bias.scale_bits() else (0, 0)
+    given = bias.scale() if bias.scales and bias.reader.i32(bias.scale_at()) else (0, 0)
     lowest = min(wanted[1], given[1], target[1])
     difference = abs((wanted[0] << (wanted[1] - lowest)) - (given[0] << (given[1] - lowest)))
     if difference * 50 > target[0] << (target[1] - lowest):
@@ -86,6 +87,6 @@ class FullyConnected:
                 i += 1
             dot_rows(acc, self.bias, self.weights, window, 0, 0, units)
             requantize(
-                acc, self.y, o, units, 0, scaling.high, scaling.low, scaling.shift,
+                acc, self.y, o, units, 0, scaling.highs, scaling.lows, scaling.shifts,
                 zero_out, lowest, highest,
             )  # fmt: skip

@@ -7,7 +7,7 @@ tensorflow/lite/kernels/internal/common.h.
 from array import array
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("logistic", "tanh", "_LOGISTIC")
+RUN = "logistic tanh _LOGISTIC"
 
 # logistic(i / 24) in Q0.16 is the reference's own table, which is not always the nearest integer.
 # Here are its second differences, 12 added to each, two to a byte; kept whole it would take 512.

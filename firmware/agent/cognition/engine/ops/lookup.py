@@ -3,15 +3,15 @@
 from array import array
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run",)
+RUN = "run"
 
 
 class Lookup:
     """Computes y[i] = function(x[i]). Negative values index the table from its end."""
 
     def __init__(self, op, function):
-        self._x = op.inputs[0].data
-        self._y = op.outputs[0].data
+        self._x = op.inputs[0].view
+        self._y = op.outputs[0].view
         self._table = array("b", [clamp(function(v)) for v in range(128)])
         self._table.extend(array("b", [clamp(function(v)) for v in range(-128, 0)]))
 

@@ -22,9 +22,9 @@ from .small_ints import high_mul, rescaled16, rounding_divide
 
 # What loaded models go on using of this module: see forget_loader().
 RUN = (
-    "run", "_step", "_run_gate", "_update_hidden", "activate", "update_cell", "dot_rows",
-    "logistic", "tanh", "rescaled16", "rounding_divide", "high_mul",
-)  # fmt: skip
+    "run _step _run_gate _update_hidden activate update_cell "
+    "dot_rows logistic tanh rescaled16 rounding_divide high_mul"
+)
 
 # table UnidirectionalSequenceLSTMOptions
 _ACTIVATION = 0
@@ -50,7 +50,7 @@ def prepare(context, op):
         if (tensor is None) != (i in _LEFT_OUT):
             op.refuse("input %d: peepholes, projection, normalisation are not supported" % i)
     x, y = inputs[0], op.outputs[0]
-    if x.type != schema.INT8 or y.type != schema.INT8 or x.offset or len(x.shape) != 3:
+    if x.type != schema.INT8 or y.type != schema.INT8 or x.begin or len(x.shape) != 3:
         op.refuse("input is %s of shape %s; int8, 3 dimensions" % (x.type_name, x.shape))
     options = op.options
     if not options or options.i8(_ACTIVATION) != schema.ACTIVATION_TANH:
@@ -105,11 +105,11 @@ class Lstm:
         self._rows = rows
         self._gates = [_gate(context, op, k, units, depth) for k in range(4)]
         self._numbers = _numbers(op, (1, -30), hidden.scale(), 0) + [hidden.zero_point()]
-        self._x = op.inputs[0].data
-        self._y = op.outputs[0].data
+        self._x = op.inputs[0].view
+        self._y = op.outputs[0].view
         self._inputs = array("b", bytes(depth))
         self._states = [
-            (hidden.data[k : k + units], cell.data[k : k + units])
+            (hidden.view[k : k + units], cell.view[k : k + units])
             for k in range(0, batches * units, units)
         ]
         self._buffers = [array("h", bytes(2 * units)) for _ in range(3)]
@@ -180,7 +180,7 @@ def _gate(context, op, k, units, depth):
     """
     inputs = op.inputs
     bias = inputs[_BIASES + k]
-    if bias.type != schema.INT32 or bias.shape != (units,) or not bias.offset:
+    if bias.type != schema.INT32 or bias.shape != (units,) or not bias.begin:
         op.refuse("bias %d must be %d constant int32" % (bias.index, units))
     result: list = []
     numbers = array("i")
@@ -188,13 +188,13 @@ def _gate(context, op, k, units, depth):
         (inputs[0], inputs[_WEIGHTS + k], bias, depth),
         (inputs[_HIDDEN_STATE], inputs[_RECURRENT + k], None, units),
     ):
-        if weights.type != schema.INT8 or weights.shape != (units, terms) or not weights.offset:
+        if weights.type != schema.INT8 or weights.shape != (units, terms) or not weights.begin:
             op.refuse(
                 "weights %d must be constant int8 of shape %s" % (weights.index, (units, terms))
             )
         if weights.scales != 1 or weights.zero_point():
             op.refuse("weights %d must be symmetric with one scale" % weights.index)
-        rows = four_rows(context.data, weights.offset, weights.size, terms)
+        rows = four_rows(context.view, weights.begin, weights.size, terms)
         # The input's zero point is folded into the bias.
         folded = [0] * units
         zeros = [-x.zero_point()] * terms

@@ -11,7 +11,7 @@ from . import activation_range
 from .windows import images, span
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run", "window_of")
+RUN = "run window_of"
 
 # table Pool2DOptions
 _PADDING = 0
@@ -43,8 +43,8 @@ def prepare(context, op):
     if (batches, rows, columns, channels) != y.shape or in_h * in_w > _MOST_ITEMS:
         op.refuse("%s in windows of %d x %d gives no %s" % (x.shape, kernel_h, kernel_w, y.shape))
     geometry = x.shape + (rows, columns, kernel_h, kernel_w, stride_h, stride_w, top, left)
-    geometry += activation_range(op, y, options.i8(_ACTIVATION))
-    return Pool(array("i", geometry), x.data, y.data, op.name[0] == "M")
+    geometry += activation_range(op, y, _ACTIVATION)
+    return Pool(array("i", geometry), x.view, y.view, op.code == schema.MAX_POOL_2D)
 
 
 def _same_scale(op, x, y):

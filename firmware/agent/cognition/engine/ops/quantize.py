@@ -13,7 +13,7 @@ from ..views import as_bytes
 def prepare(context, op):
     op.shaped(1, 1)
     op.same_size()
-    if op.name == "DEQUANTIZE":
+    if op.code == schema.DEQUANTIZE:
         op.typed(schema.INT8, schema.FLOAT32)
         return Dequantize(op)
     if op.inputs[0].type == schema.FLOAT32:
@@ -38,8 +38,8 @@ def _requantize(op, source, target):
 
 class Quantize:
     def __init__(self, op):
-        self._x = as_bytes(op.inputs[0].data, 4)
-        self._y = op.outputs[0].data
+        self._x = as_bytes(op.inputs[0].view, 4)
+        self._y = op.outputs[0].view
         self._scale, self._exponent = op.outputs[0].scale()
         self._zero_point = op.outputs[0].zero_point()
 
@@ -49,8 +49,8 @@ class Quantize:
 
 class Dequantize:
     def __init__(self, op):
-        self._x = op.inputs[0].data
-        self._y = as_bytes(op.outputs[0].data, 4)
+        self._x = op.inputs[0].view
+        self._y = as_bytes(op.outputs[0].view, 4)
         scale = op.inputs[0].scale()
         zero_point = op.inputs[0].zero_point()
         self._table = bytearray(1024)

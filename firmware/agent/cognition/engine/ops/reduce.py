@@ -10,7 +10,7 @@ from .small_ints import rescaled16
 from .walk import Walk, axis_of, known, product, strides
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run", "_put", "rescaled16", "total", "_SATURATED")
+RUN = "run _put rescaled16 total _SATURATED"
 
 # Sums are small ints, and exact in fully_connected's rescaling, up to this many items each.
 _MOST_ITEMS = 1 << 20
@@ -24,7 +24,7 @@ def prepare(context, op):
     x, axes = op.inputs
     y = op.outputs[0]
     op.typed(schema.INT8, schema.INT32, schema.INT8)
-    if x.offset:
+    if x.begin:
         op.refuse("its input is a constant")
     shape = x.shape
     reduced = [axis_of(op, axis, len(shape)) for axis in known(context, op, axes)]
@@ -46,7 +46,7 @@ class Reduce:
         from ..fixed_point import quantize_multiplier
 
         multiplier, shift = quantize_multiplier(ratio(x.scale(), y.scale(), DOUBLE_BITS))
-        if op.name == "MEAN":
+        if op.code == schema.MEAN:
             by = 0
             while count >> by > 1:
                 by += 1
@@ -55,8 +55,8 @@ class Reduce:
             shift -= by
         if count > _MOST_ITEMS or shift > 15 or 255 * count << max(0, shift) >= 1 << 31:
             op.refuse("sums of %d items, or an output scale far below the input's" % count)
-        self._x = x.data
-        self._y = y.data
+        self._x = x.view
+        self._y = y.view
         self._walks = walks
         # A right shift by over 29 leaves 0 of what is below 2**28.
         self._numbers = multiplier >> 16, multiplier & 0xFFFF, max(-29, shift)

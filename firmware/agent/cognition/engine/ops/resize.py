@@ -12,7 +12,7 @@ from .copies import copy
 from .walk import known
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run", "copy")
+RUN = "run copy"
 
 # table ResizeNearestNeighborOptions
 _ALIGN_CORNERS = 0
@@ -24,15 +24,15 @@ def prepare(context, op):
     op.typed(schema.INT8, schema.INT32, schema.INT8)
     x, y = op.inputs[0], op.outputs[0]
     size = known(context, op, op.inputs[1])
-    if len(x.shape) != 4 or x.offset or y.shape != x.shape[:1] + tuple(size) + x.shape[3:]:
+    if len(x.shape) != 4 or x.begin or y.shape != x.shape[:1] + tuple(size) + x.shape[3:]:
         op.refuse("input shape %s, output shape %s" % (x.shape, y.shape))
     return Resize(op, x, y)
 
 
 class Resize:
     def __init__(self, op, x, y):
-        self._x = x.data
-        self._y = y.data
+        self._x = x.view
+        self._y = y.view
         _, rows, columns, self._depth = x.shape
         line = columns * self._depth
         self._rows = _positions(op, rows, y.shape[1], line)

@@ -10,7 +10,7 @@ from .. import schema
 from ..views import as_int8, as_int32
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("requantize", "_requantize_wide", "dot_rows")
+RUN = "requantize _requantize_wide dot_rows"
 
 # requantize() is exact while the accumulator, shifted left where the multiplier asks for it, stays
 # below this.
@@ -21,10 +21,10 @@ def biases(context, bias, channels):
     """The biases where they lie, if int32s can be read there; else a copy. Zeros without."""
     if bias is None:
         return array("i", bytes(4 * channels))
-    view = as_int32(context.data, bias.offset, channels)
+    view = as_int32(context.view, bias.begin, channels)
     if view is not None:
         return view
-    return array("i", [context.reader.i32(bias.offset + 4 * c) for c in range(channels)])
+    return array("i", [context.reader.i32(bias.begin + 4 * c) for c in range(channels)])
 
 
 def scaled_multiplier(a, b, c):
@@ -68,12 +68,12 @@ class Scaling:
         bound = (largest + terms * reach * 128) << max(0, max([s for _, s in multipliers]))
         self.wide = bound >= ACC_LIMIT
         if self.wide:
-            self.high, self.low, self.shift = multipliers, None, None
+            self.highs, self.lows, self.shifts = multipliers, None, None
             return
-        self.high = array("H", [m >> 16 for m, _ in multipliers])
-        self.low = array("H", [m & 0xFFFF for m, _ in multipliers])
+        self.highs = array("H", [m >> 16 for m, _ in multipliers])
+        self.lows = array("H", [m & 0xFFFF for m, _ in multipliers])
         # A shift by over 29 leaves 0 of what is below 2**27; its rounding term is no small int.
-        self.shift = array("b", [max(-29, shift) for _, shift in multipliers])
+        self.shifts = array("b", [max(-29, shift) for _, shift in multipliers])
 
 
 def weighted(context, op, x, weights, bias, rank, dimension, further=0):
@@ -92,9 +92,9 @@ def weighted(context, op, x, weights, bias, rank, dimension, further=0):
                 "tensor %d is %s; int8 is supported: quantise the model to full int8"
                 % (tensor.index, tensor.type_name)
             )
-    if x.offset:
+    if x.begin:
         op.refuse("its input, tensor %d, is a constant" % x.index)
-    if not weights.offset or (bias and not bias.offset):
+    if not weights.begin or (bias and not bias.begin):
         op.refuse("weights and bias must be constants")
     if len(weights.shape) != rank:
         op.refuse("weights have shape %s; %d dimensions are supported" % (weights.shape, rank))

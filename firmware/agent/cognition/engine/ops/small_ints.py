@@ -4,7 +4,7 @@ docs/engine.md has the derivation.
 """
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("high_mul", "rounding_divide", "rescaled16")
+RUN = "high_mul rounding_divide rescaled16"
 
 
 def high_mul(value: int, high: int, low: int) -> int:

@@ -13,7 +13,7 @@ from .. import schema
 from ..float32 import DOUBLE_BITS, from_bits, product
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run", "_row", "_reciprocal", "_high_mul", "_add")
+RUN = "run _row _reciprocal _high_mul _add"
 
 # The sum of exponentials, each up to 2**19, has to stay a small int.
 _MAX_CLASSES = 2047
@@ -67,7 +67,7 @@ class Softmax:
             self._exp[2][step] = value >> 22
         self._r = array("h", bytes(6))
         self._x = array("h", bytes(6))
-        x, y = op.inputs[0].data, op.outputs[0].data
+        x, y = op.inputs[0].view, op.outputs[0].view
         self._rows = [
             (x[i : i + classes], y[i : i + classes]) for i in range(0, op.inputs[0].size, classes)
         ]

@@ -12,7 +12,7 @@ from .scaling import four_rows, requantize
 from .windows import layer
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("run", "gather_rows", "requantize")
+RUN = "run gather_rows requantize"
 
 # inputs
 _SHAPE = 0
@@ -45,8 +45,8 @@ class TransposedConvolution:
         if depth != weights.shape[3]:
             op.refuse("%s by %s gives no %s" % (x.shape, weights.shape, y.shape))
         terms = kernel_h * kernel_w * depth
-        self.x, self.y = x.data, y.data
-        self.weights = four_rows(context.data, weights.offset, weights.size, terms)
+        self.x, self.y = x.view, y.view
+        self.weights = four_rows(context.view, weights.begin, weights.size, terms)
         self.taps = array("i", bytes(8 * kernel_h * kernel_w))
         self._context = context
         context.want_scratch(channels)
@@ -81,7 +81,7 @@ class TransposedConvolution:
                         acc, self.bias, self.weights, self.x, taps, n, depth, k, zero_in, channels
                     )
                     requantize(
-                        acc, self.y, o, channels, 0, scaling.high, scaling.low, scaling.shift,
+                        acc, self.y, o, channels, 0, scaling.highs, scaling.lows, scaling.shifts,
                         zero_out, lowest, highest,
                     )  # fmt: skip
                     o += channels

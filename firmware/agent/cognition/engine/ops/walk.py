@@ -1,7 +1,8 @@
 """Nested loops over several tensors at once: as few and as long as their steps allow.
 
 Nothing here allocates after construction. The innermost loop belongs to the caller, so that it can
-be a function of its own, and a native one where there is one.
+be a function of its own, and a native one where there is one. With it comes what else int32 tensors
+and shapes need, and the operators that give the same items another shape.
 """
 
 from array import array
@@ -10,7 +11,7 @@ from .. import schema
 from ..views import as_int8
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ("next",)
+RUN = "next"
 
 # Integers of the board are small below this.
 SMALL = 1 << 30
@@ -82,9 +83,9 @@ def values(context, op, tensor):
     if tensor.type == schema.INT32:
         return known(context, op, tensor)
     _must_be_int8(op, tensor)
-    if tensor.offset:
-        return as_int8(context.data, tensor.offset, tensor.size)
-    return tensor.data
+    if tensor.begin:
+        return as_int8(context.view, tensor.begin, tensor.size)
+    return tensor.view
 
 
 def _must_be_int8(op, tensor):
@@ -99,11 +100,11 @@ def known(context, op, tensor):
     """The items of an int32 tensor that is a constant, or computed from shapes and constants."""
     if not tensor or tensor.type != schema.INT32 or tensor.size > _MOST_INT32S:
         op.refuse("its indices must be a constant of at most 64 int32")
-    if tensor.offset:
-        return [context.reader.i32(tensor.offset + 4 * i) for i in range(tensor.size)]
-    if tensor.data is None:
+    if tensor.begin:
+        return [context.reader.i32(tensor.begin + 4 * i) for i in range(tensor.size)]
+    if tensor.view is None:
         op.refuse("tensor %d must be a constant" % tensor.index)
-    return tensor.data
+    return tensor.view
 
 
 def target(op, tensor):
@@ -111,10 +112,10 @@ def target(op, tensor):
     if tensor.type == schema.INT32:
         if tensor.size > _MOST_INT32S:
             op.refuse("int32 tensor %d has %d items" % (tensor.index, tensor.size))
-        tensor.data = array("i", bytes(4 * tensor.size))
+        tensor.view = array("i", bytes(4 * tensor.size))
     else:
         _must_be_int8(op, tensor)
-    return tensor.data
+    return tensor.view
 
 
 def axis_of(op, axis, dimensions):
@@ -122,3 +123,28 @@ def axis_of(op, axis, dimensions):
     if not -dimensions <= axis < dimensions:
         op.refuse("axis %d of %d dimensions" % (axis, dimensions))
     return axis + dimensions if axis < 0 else axis
+
+
+def prepare(context, op):
+    """RESHAPE, SQUEEZE, EXPAND_DIMS: the output lies where the input lies (planner.py).
+
+    The shape is the output tensor's own, as in C: what the other input, the options or a computed
+    shape say is not needed. SHAPE is known when the model is loaded. Nothing runs.
+    """
+    shape = op.code == schema.SHAPE
+    if shape:
+        op.exactly(1)
+    else:
+        op.shaped(1, 2)
+        op.same_size()
+    x, y = op.inputs[0], op.outputs[0]
+    if shape:
+        if y.type != schema.INT32 or y.shape != (len(x.shape),):
+            op.refuse("output is %s of shape %s" % (y.type_name, y.shape))
+        sizes = target(op, y)
+        for i, size in enumerate(x.shape):
+            sizes[i] = size
+    elif x.type != y.type:
+        op.refuse("input is %s, output %s" % (x.type_name, y.type_name))
+    elif y.type == schema.INT32:
+        y.view = known(context, op, x)

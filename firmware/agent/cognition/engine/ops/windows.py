@@ -8,7 +8,7 @@ from . import activation_range
 from .scaling import weighted
 
 # What loaded models go on using of this module: see forget_loader().
-RUN = ()
+RUN = ""
 
 # enum Padding
 _SAME = 0
@@ -78,6 +78,6 @@ def layer(context, op, x, weights, bias, dimension, activation, further=0, trans
             + tuple(weights.shape[1:3])
             + tuple(strides + dilations + pads)
             + (x.zero_point(), y.zero_point())
-            + activation_range(op, y, options.i8(activation))
+            + activation_range(op, y, activation)
         ),
     )
