@@ -8,7 +8,6 @@ began anew (its flash was erased): without it the records after that would pass 
 Blocking; used from one thread at a time. `StoreBusy`: nothing of this call was kept, try later.
 """
 
-import hashlib
 import json
 import sqlite3
 import time
@@ -16,7 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from host.bridge import salvage
+from host.bridge import encoding, retention, salvage
+from host.bridge.encoding import encode
 from host.bridge.errors import StoreBusy, StoreDamaged, StoreUnusable
 from host.bridge.records import Incoming, Record
 from host.bridge.schema import opened
@@ -95,7 +95,7 @@ class Store:
     def _insert(
         self, db: sqlite3.Connection, item: Incoming, lives: dict[str, int]
     ) -> Record | None:
-        body, digest = _body(item.frame)
+        body, digest = encoding.body(item.frame)
         at = item.frame.get("at") or int(item.received)
         kind = item.frame["t"]
         while True:
@@ -168,7 +168,7 @@ class Store:
         db.execute(
             "INSERT INTO devices VALUES (?,0,?,?) ON CONFLICT (device) "
             "DO UPDATE SET boot=excluded.boot, hello=excluded.hello",
-            (item.device, item.boot, _json(item.frame)),
+            (item.device, item.boot, encode(item.frame)),
         )
 
     def devices(self) -> dict[str, dict[str, Any]]:
@@ -187,7 +187,7 @@ class Store:
     def add_telemetry(self, rows: Iterable[tuple[str, int, dict[str, Any]]]) -> None:
         """Keep one reading per `telemetry_every_s` of each (device, unix seconds, reading)."""
         every = self._telemetry_every_s
-        values = [(device, at - at % every, _json(body)) for device, at, body in rows]
+        values = [(device, at - at % every, encode(body)) for device, at, body in rows]
         self._transaction(
             lambda db: db.executemany("INSERT OR REPLACE INTO telemetry VALUES (?,?,?)", values),
             synced=False,
@@ -238,7 +238,7 @@ class Store:
         msg: str,
     ) -> None:
         """One line of the audit: who asked what of which board, and what came of it."""
-        row = (time.time(), source, who, device, txn, name, _json(args), ok, msg)
+        row = (time.time(), source, who, device, txn, name, encode(args), ok, msg)
         self._transaction(
             lambda db: db.execute(
                 "INSERT INTO commands (at,source,who,device,txn,name,args,ok,msg) "
@@ -257,26 +257,9 @@ class Store:
 
     def prune(self, max_age_s: float, max_bytes: int, now: float) -> int:
         """Drop what is older than `max_age_s`, then the oldest until it fits; records dropped."""
-        oldest = now - max_age_s
-
-        def by_age(db: sqlite3.Connection) -> int:
-            db.execute("DELETE FROM telemetry WHERE at < ?", (oldest,))
-            db.execute("DELETE FROM commands WHERE at < ?", (oldest,))
-            return db.execute("DELETE FROM records WHERE received < ?", (oldest,)).rowcount
-
-        def a_twentieth(db: sqlite3.Connection) -> int:
-            for table in ("telemetry", "commands"):
-                count = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-                cut = f"SELECT at FROM {table} ORDER BY at LIMIT 1 OFFSET {count // 20}"
-                db.execute(f"DELETE FROM {table} WHERE at < ({cut})")
-            count = db.execute("SELECT count(*) FROM records").fetchone()[0]
-            last = "SELECT id FROM records ORDER BY id LIMIT ?"
-            part = (max(1, count // 20),)
-            return db.execute(f"DELETE FROM records WHERE id IN ({last})", part).rowcount
-
-        dropped = self._transaction(by_age)
+        dropped = self._transaction(lambda db: retention.by_age(db, now - max_age_s))
         while self.used_bytes() > max_bytes:
-            part = self._transaction(a_twentieth)
+            part = self._transaction(retention.a_twentieth)
             if not part:
                 break
             dropped += part
@@ -324,25 +307,3 @@ class Store:
 
 def _trouble(error: sqlite3.Error) -> StoreBusy:
     return StoreDamaged(str(error)) if salvage.is_damage(error) else StoreBusy(str(error))
-
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-_encode_sorted = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True
-).encode
-
-
-def _json(value: Any) -> str:
-    return _encode(value)
-
-
-def _body(frame: dict[str, Any]) -> tuple[str, bytes]:
-    """What is kept of a frame, and the digest that tells a copy from another record.
-
-    When is no part of what: a board may learn the time between two repeats of one record.
-    """
-    what = dict(frame)
-    when = {key: what.pop(key) for key in ("at", "ms") if key in what}
-    text = _encode_sorted(what)
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return (f"{_encode(when)[:-1]},{text[1:]}" if when else text), digest
