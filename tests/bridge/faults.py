@@ -8,6 +8,7 @@ gateway has delivered it at least once, or the run says which were not.
 
 import argparse
 import json
+import os
 import random
 import resource
 import shutil
@@ -19,98 +20,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 
 from agent.communication import frames
 from tests.bridge.conftest import Bridge, eventually
 from tests.bridge.fake_board import FakeBoard
 from tests.bridge.mosquitto import Mosquitto
 from tests.bridge.proxy import Network, Proxy
+from tests.bridge.receivers import Key, Subscriber, Webhook
 
 BOARDS = 3
-Key = tuple[str, int, int]
-
-
-class Subscriber:
-    """A persistent QoS 1 subscriber to all decisions."""
-
-    def __init__(self, port: int) -> None:
-        self.events: Counter[Key] = Counter()
-        self._ready = threading.Event()
-        self._client = paho.Client(
-            CallbackAPIVersion.VERSION2, "counts", clean_session=False, protocol=paho.MQTTv311
-        )
-        self._client.on_message = self._message
-        self._client.on_connect = self._connected
-        self._client.on_subscribe = lambda *_: self._ready.set()
-        self._client.on_disconnect = lambda *_: self._ready.clear()
-        self._client.reconnect_delay_set(1, 1)
-        self._port = port
-
-    def connect(self) -> None:
-        """Returns when the broker knows of the subscription."""
-        self._ready.clear()
-        eventually(self._try)
-        self._client.loop_start()
-        assert self._ready.wait(20), "never subscribed"
-
-    def leave(self) -> None:
-        self._client.loop_stop()
-
-    def _connected(self, *_: object) -> None:
-        self._client.subscribe("fanwise/+/+/event/+", 1)
-
-    def _try(self) -> bool:
-        try:
-            self._client.connect("127.0.0.1", self._port, keepalive=600)
-        except OSError:
-            return False
-        return True
-
-    def _message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
-        body = json.loads(message.payload)
-        self.events[body["dev"], body["boot"], body["seq"]] += 1
-
-
-class Webhook:
-    """Counts what it answers with 204; `hangs_s` before it does, or `status` instead."""
-
-    def __init__(self) -> None:
-        self.posts: Counter[Key] = Counter()
-        self.hangs_s = 0.0
-        self.status = 204
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                status = hook.status
-                time.sleep(hook.hangs_s)
-                if status == 204:
-                    record = body["record"]
-                    hook.posts[body["device"], record["boot"], record["seq"]] += 1
-                try:
-                    self.send_response(status)
-                    self.end_headers()
-                except OSError:
-                    pass  # the bridge waited no longer
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/in"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 class World:
@@ -134,11 +53,31 @@ class World:
         )
         self.pages: list[socket.socket] = []
         self.bridge = Bridge(folder)
-        self.start_bridge(wait=True)
+        self.restarts = 0
+        self._ended = threading.Event()
+        self._starting = threading.Lock()
+        self.start_bridge()
+        eventually(self.up, 60)
+        self._manager = threading.Thread(target=self._manage, daemon=True)
+        self._manager.start()
 
-    def start_bridge(self, wait: bool = False) -> None:
+    def start_bridge(self) -> None:
         words = ("--config", str(self.settings))
-        self.bridge.start(*words, module="tests.bridge.jumping_clock", wait=wait)
+        self.bridge.start(*words, module="tests.bridge.jumping_clock", wait=False)
+
+    def _manage(self) -> None:
+        """As a service manager: a bridge that ends (its disk was full as it started) is started."""
+        while not self._ended.wait(0.2):
+            with self._starting:
+                if self.bridge.process and self.bridge.process.poll() is not None:
+                    self.restarts += 1
+                    self.start_bridge()
+
+    def up(self) -> bool:
+        try:
+            return self.bridge.ready()
+        except AssertionError:
+            return False  # the manager starts it again
 
     def records(self) -> None:
         """A few new ones; a board is torn out sometimes, so some are made while it is away."""
@@ -211,25 +150,26 @@ class World:
         self.proxy.network = Network.PASSES
 
     def bridge_killed(self) -> None:
-        self.bridge.kill()
-        self.close_pages()
-        self.pause(0.2)
-        self.start_bridge()
+        with self._starting:
+            self.bridge.kill()
+            self.close_pages()
+            self.pause(0.2)
+            self.start_bridge()
         time.sleep(0.5 * self.dice.random())
 
     def disk_full(self) -> None:
         """No file may grow beyond a few kilobytes more than some is now."""
-        process = self.bridge.process
-        assert process
+        pid = self.pid()
         room = self.dice.randrange(20_000)
         wal = Path(f"{self.bridge.store}-wal")
         size = self.dice.choice([self.lines, wal, self.bridge.store])
         limit = room + (size.stat().st_size if size.exists() else 0)
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (limit, hard))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, hard))
         self.records()
         self.pause(1.0)
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        if self.pid() == pid:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
 
     def webhook_hangs(self) -> None:
         self.webhook.hangs_s = self.dice.choice([0.2, 0.7])
@@ -242,6 +182,7 @@ class World:
         self.webhook.status = 204
 
     def page_that_does_not_read(self) -> None:
+        eventually(self.up, 60)
         try:
             page = socket.create_connection(("127.0.0.1", self.bridge.port), 1)
             page.sendall(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -263,9 +204,12 @@ class World:
 
     def signalled(self, number: int) -> None:
         """To the bridge, once it has come far enough to know the signal."""
-        eventually(self.bridge.ready, 60)
+        eventually(self.up, 60)
+        os.kill(self.pid(), number)
+
+    def pid(self) -> int:
         assert self.bridge.process
-        self.bridge.process.send_signal(number)
+        return self.bridge.process.pid
 
     def delivered(self) -> dict[str, Counter[Key]]:
         lines: Counter[Key] = Counter()
@@ -281,6 +225,8 @@ class World:
         return {name: count for name, count in owed.items() if count}
 
     def close(self) -> None:
+        self._ended.set()
+        self._manager.join()
         self.close_pages()
         for board in self.boards:
             board.close()
@@ -316,13 +262,15 @@ def run(folder: Path, count: int, seed: int, recover_s: float = 90) -> dict[str,
         eventually(lambda: not world.missing(), recover_s, Owed(world))
         stored = [(b.device, *key) for b in world.boards for key in world.bridge.keys(b.device)]
         assert len(stored) == len(set(stored)), "records were stored twice"
-        assert set(stored) == world.made, sorted(world.made ^ set(stored))
+        lost, foreign = world.made - set(stored), set(stored) - world.made
+        assert not lost, sorted(lost)
+        assert not foreign, sorted(foreign)
         told = {"faults": count, "made": len(world.made), "stored": len(stored)}
         delivered = world.delivered()
         for name, seen in delivered.items():
             told[name] = len(seen)
             told[f"{name} copies"] = seen.total() - len(seen)
-        return told | dict(done)
+        return told | {"ended by itself": world.restarts} | dict(done)
     finally:
         world.close()
 
