@@ -41,7 +41,7 @@ def _lists(*paths):
 def _list(path):
     # "folder/", "file size sha256", ... of one folder.
     try:
-        entries = list(os.ilistdir(path or "/"))
+        entries = list(os.ilistdir(path or "/"))  # type: ignore[attr-defined]
     except OSError:
         return ""
     lines = []
@@ -55,7 +55,8 @@ def _list(path):
 
 
 def _folders(path):
-    return "|".join(entry[0] for entry in os.ilistdir(path) if entry[1] & 0x4000)
+    entries = os.ilistdir(path)  # type: ignore[attr-defined]
+    return "|".join(entry[0] for entry in entries if entry[1] & 0x4000)
 
 
 def _entry(path):

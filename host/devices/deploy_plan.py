@@ -168,7 +168,9 @@ def make_plan(state: BoardState, wanted: Mapping[str, bytes]) -> Plan:
         # What it would go back to becomes active again, and the one on trial gives its place.
         kept = Active(old.other, old.other_id, "good")
         ops += _replace(ACTIVE, kept.line())
-    slot, changed, copied = kept.slot, [], []
+    slot = kept.slot
+    changed: list[str] = []
+    copied: list[str] = []
     if _has(state, kept.slot, files):
         if kept.state == "back":
             # Asked for by name, it is not what the board only went back to any more.

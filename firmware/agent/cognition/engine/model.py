@@ -77,7 +77,7 @@ def _read(path):
     """A file's bytes: where they lie, on a file system that maps its files (RomFS), else a copy."""
     with open(path, "rb") as file:
         try:
-            return memoryview(file)
+            return memoryview(file)  # type: ignore[arg-type]
         except TypeError:
             pass
         data = bytearray(os.stat(path)[6])

@@ -37,7 +37,7 @@ class Rows:
                 + (stride_h, stride_w, 0, 0, 0, out_w, -pad_w, -pad_h),
             )
             pack_into("<I", self._window, 0, address(kernel.x) + start)
-            self._x = range(out_h * out_w)
+            self._x = range(out_h * out_w)  # type: ignore[assignment]
         self._wide = array("i", bytes(4 * terms))
         self._acc = array("i", bytes(4 * units))
         self._y = kernel.y

@@ -95,11 +95,11 @@ class Convolution:
                             if 0 <= row < in_h and 0 <= column < in_w:
                                 pixel = image + (row * in_w + column) * in_channels
                                 for i in range(pixel, pixel + depth):
-                                    window[p] = x[i] - zero_in
+                                    window[p] = x[i] - zero_in  # type: ignore[index]
                                     p += 1
                             else:
                                 for _ in range(depth):
-                                    window[p] = 0
+                                    window[p] = 0  # type: ignore[index]
                                     p += 1
                             column += dilation_w
                         row += dilation_h
