@@ -1,7 +1,7 @@
 """Whether the machine's clock can be trusted with deleting by age.
 
 A clock that is years ahead, for a minute, must not empty the store: after a jump, or a start at a
-time that does not follow the last one seen, age counts only when the clock went well for a day.
+time that does not follow the last one trusted, age counts only when the clock went well for a day.
 """
 
 JUMP_S = 3600.0
@@ -11,7 +11,7 @@ TRUSTED_AFTER_S = 86400.0
 
 class ClockWatch:
     def __init__(self, last_seen: float | None, now: float, monotonic: float) -> None:
-        """last_seen: by the clock, in the run before; None in the first."""
+        """last_seen: when it was last trusted, by the clock; None in a new store."""
         self._now, self._monotonic = now, monotonic
         follows = last_seen is None or 0 <= now - last_seen <= AWAY_S
         self._trusted_from = monotonic if follows else monotonic + TRUSTED_AFTER_S

@@ -14,6 +14,7 @@ another: each has its share of the writer's queue, and telemetry beyond a rate i
 """
 
 import logging
+import random
 import time
 from collections import deque
 from collections.abc import Callable
@@ -35,6 +36,8 @@ LOG = logging.getLogger("fanwise.link")
 SILENT_S = 15.0
 TICK_S = 1.0
 CLOCK_S = 600.0
+# Of the time it may be: thousands that came at once must not all be spoken to at once for ever.
+PINGED_AT = (0.6, 1.0)
 # A board that is just starting answers late; one that is running within a period.
 REBIRTH_S = 3.0
 DUPLICATE_RETRY_S = 10.0
@@ -78,7 +81,7 @@ class Link:
         self.detail = ""
         self.device: str | None = None
         self.stats = LinkStats()
-        self._keepalive_s = keepalive_s
+        self._keepalive_s = self._quiet_s = keepalive_s
         self._intake = intake
         self._decoder = frames.Decoder()
         self._held: deque[dict[str, Any]] = deque(maxlen=HELD_FRAMES)
@@ -132,13 +135,14 @@ class Link:
                 self.enter(State.LOST, "slept longer than it said")
             return
         if now >= due["clock"]:
-            due["clock"] = now + CLOCK_S
+            due["clock"] = now + CLOCK_S * random.uniform(*PINGED_AT)
             self.send({"t": "clock"})
         if now >= due["rebirth"] and self.state in (State.CONNECTING, State.DUPLICATE):
             wait = DUPLICATE_RETRY_S if self.state is State.DUPLICATE else REBIRTH_S
             due["rebirth"] = now + wait
             self._ask_who()
-        elif now - self._said >= self._keepalive_s:
+        elif now - self._said >= self._quiet_s:
+            self._quiet_s = self._keepalive_s * random.uniform(*PINGED_AT)
             self.send({"t": "cmd", "id": f"ping-{self._seq}", "name": "ping", "args": {}})
         if now - self._heard > SILENT_S:
             for _, text in self._decoder.flush():

@@ -1,6 +1,7 @@
 """The bridge as a whole: opens the store, starts links and gateways, stops them in order."""
 
 import asyncio
+import gc
 import logging
 import operator
 import signal
@@ -31,6 +32,7 @@ RESTORED_S = 900
 # The store's thread and the loop take turns at every statement and packet; Python's 5 ms for a turn
 # would add up to a tenth of a second for a record.
 SWITCH_S = 0.0005
+GARBAGE = (1500, 20, 20)
 # What the parts hold on to from the start.
 NEED_RESTART = ("site", "baud", "keepalive_s", "store.path", "store.telemetry_every_s")
 
@@ -164,5 +166,8 @@ def serve(config: Config, load: Callable[[], Config] | None = None) -> None:
         await Service(config, load).run()
 
     sys.setswitchinterval(SWITCH_S)
+    # What is loaded by now stays: looking through it for garbage would hold up everything else.
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
     asyncio.run(main())
     sys.stdout.flush()

@@ -177,7 +177,8 @@ class Writer:
         trusted = self._clock.trusted(now, time.monotonic())
         age_s = limits.max_age_days * 86400.0 if trusted else math.inf
         dropped = await self.call(self._store.prune, age_s, limits.max_mb * 1_000_000, now)
-        await self.call(self._store.note, "bridge", "clock", str(now))
+        if trusted:  # or a clock that is wrong at two starts would follow on itself
+            await self.call(self._store.note, "bridge", "clock", str(now))
         if dropped:
             event(LOG, logging.INFO, "dropped the oldest records", count=dropped)
 

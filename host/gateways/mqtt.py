@@ -38,6 +38,8 @@ MAX_COMMAND_BYTES = 2048
 MAX_INCOMING = 100
 # A board's state goes out at once, and no more often than this.
 STATE_EVERY_S = 0.5
+# What comes within it goes out together: a fleet's states then cost half as much.
+GATHER_S = 0.003
 BOARDS_AT_ONCE = 64
 GOODBYE_S = 0.8
 
@@ -177,6 +179,7 @@ class MqttGateway:
         boards, loop = self._core.registry.boards, asyncio.get_running_loop()
         while True:
             await self._news.wait()
+            await asyncio.sleep(GATHER_S)
             changed = _take(self._announce)
             await _each(changed, lambda device: self._announced(client, boards[device]))
             ready = _take(self._dirty)

@@ -9,6 +9,7 @@ connection carries all boards; each is a link of its own, with its own state and
 """
 
 import asyncio
+import itertools
 import logging
 import re
 import time
@@ -35,6 +36,7 @@ GONE = (b"lost", b"offline")
 MAX_OUTGOING = 4096
 MAX_PAYLOAD_BYTES = 16384
 PUBLISHED_AT_ONCE = 256
+TURNS = 20
 
 
 @dataclass(frozen=True)
@@ -162,12 +164,14 @@ class MqttBoards:
             link.enter(State.DISCONNECTED, f"the broker says {payload.decode()}")
 
     async def _tick(self) -> None:
+        """Each link once a second; thousands in turns, or messages would wait for all of them."""
         while True:
-            await asyncio.sleep(min(TICK_S, self._core.keepalive_s))
-            now = time.monotonic()
-            for link in self._links.values():
-                if link.state not in (State.WAITING, State.DISCONNECTED):
-                    link.tick(now)
+            for turn in range(TURNS):
+                await asyncio.sleep(min(TICK_S, self._core.keepalive_s) / TURNS)
+                now = time.monotonic()
+                for link in itertools.islice(self._links.values(), turn, None, TURNS):
+                    if link.state not in (State.WAITING, State.DISCONNECTED):
+                        link.tick(now)
 
     async def _send(self, client: aiomqtt.Client) -> None:
         """At most once: boards repeat what is not acknowledged, and commands time out."""
