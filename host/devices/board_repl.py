@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import serial
-from mpremote.transport import TransportError, TransportExecError
+from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
 from agent.communication.frames import FRAME, Decoder
@@ -155,9 +155,9 @@ class BoardRepl:
             "deploy again (invoke doctor tells more)"
         )
 
-    def say(self, code: str) -> str:
+    def say(self, code: str, timeout_s: float = CALL_S) -> str:
         """What a piece of code prints, or its traceback; no checksum guards it."""
-        return self._plain(code).decode("utf-8", "replace")
+        return self._plain(code, timeout_s).decode("utf-8", "replace")
 
     def reset(self) -> None:
         """Hard reset, as EN does. Raises NoAnswerError."""
@@ -268,15 +268,13 @@ class BoardRepl:
             f"{self.device}: the line is too bad to work over; check cable and hub, then try again"
         )
 
-    def _plain(self, code: str) -> bytes:
+    def _plain(self, code: str, timeout_s: float = CALL_S) -> bytes:
         try:
-            out: bytes = self._transport.exec(code)
-        except TransportExecError as error:
-            return str(error).encode()
+            out, trouble = self._transport.exec_raw(code, timeout=timeout_s * self.patience)
         except _LINE_ERRORS:
             self._recover()
             return b"?"
-        return out
+        return bytes(trouble or out)
 
     def _execute(self, code: str, timeout_s: float) -> tuple[str, str]:
         out, trouble = self._transport.exec_raw(code, timeout=timeout_s)
