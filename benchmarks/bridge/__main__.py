@@ -37,12 +37,14 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 
 def best(given: argparse.Namespace, work: Callable[[Path], loads.Cost]) -> loads.Cost:
-    """Of several: a machine's other work only ever adds."""
+    """Of several: a machine's other work only ever adds. How long frames took is the best run's."""
     found = []
     for _ in range(given.times):
         with _folder() as folder:
             found.append(work(Path(folder)))
-    return min(found, key=lambda cost: (cost.cpu_s, cost.queued_s))
+    cheapest = min(found, key=lambda cost: (cost.cpu_s, cost.queued_s))
+    cheapest.took_ms = max(found, key=lambda cost: cost.within()).took_ms
+    return cheapest
 
 
 def start(given: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ from benchmarks.bridge.measured import CORES, Usage, percentile
 from benchmarks.bridge.running import Bridge, counts, mosquitto, played
 
 SETTLE_S = 5.0
+SOON_MS = 20
 
 
 @dataclass
@@ -26,6 +27,11 @@ class Cost:
         """Of all CORES."""
         return 100 * self.cpu_s / self.wall_s / CORES
 
+    def within(self) -> float:
+        """Part of all frames seen within SOON_MS."""
+        took = [each for seen in self.took_ms.values() for each in seen]
+        return sum(each <= SOON_MS for each in took) / max(1, len(took))
+
     def told(self) -> str:
         queued = 100 * self.queued_s / self.wall_s
         lines = [
@@ -36,10 +42,10 @@ class Cost:
         for where, took in self.took_ms.items():
             if took:
                 parts = [percentile(took, part) for part in (0.5, 0.99)]
-                within = 100 * sum(each <= 20 for each in took) / len(took)
+                within = 100 * sum(each <= SOON_MS for each in took) / len(took)
                 lines.append(
                     f"    {where}: {len(took)} seen, median {parts[0]:.1f} ms, 99 %"
-                    f" {parts[1]:.1f} ms, {within:.2f} % within 20 ms"
+                    f" {parts[1]:.1f} ms, {within:.2f} % within {SOON_MS} ms"
                 )
         return "\n".join(lines)
 
