@@ -4,6 +4,7 @@ python -m benchmarks.bridge.soak --hours 24 --speed 100
 """
 
 import argparse
+import math
 import tempfile
 import time
 from pathlib import Path
@@ -51,7 +52,8 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = soak(Path(folder), given.hours, given.speed, given.boards)
-    start, first, last = found[0].rss_mb, found[1].rss_mb, found[-1].rss_mb
+    hour = min(POINTS, math.ceil(POINTS / given.hours))
+    start, first, last = found[0].rss_mb, found[hour].rss_mb, found[-1].rss_mb
     print(f"RSS: {start:.1f} MB at the start, {first:.1f} after an hour, {last:.1f} at the end")
 
 
