@@ -124,7 +124,7 @@ def test_it_reconnects_and_ends_cleanly(tmp_path):
         eventually(lambda: "is not there" in monitor.err)
         for boot in (1, 2):
             with FakeBoard(path, "box-one", boot=boot) as board:
-                eventually(lambda boot=boot: monitor.err.count("open") == boot)
+                eventually(lambda boot=boot: monitor.err.count(" open\n") == boot)
                 board.tel()
                 eventually(lambda boot=boot: f"tel    {boot}/1" in monitor.out)
                 board.decide()

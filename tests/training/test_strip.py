@@ -43,7 +43,7 @@ def test_shipped_models_are_stripped_and_nothing_a_kernel_reads_goes(shipped, ro
     more = dressed(whole)
     assert len(more) > len(whole) + 800
     assert strip(more) == strip(whole) == whole
-    constants = [t.offset for t in Graph(whole, ops.name_of).tensors if t.offset]
+    constants = [t.begin for t in Graph(whole, ops.name_of).tensors if t.begin]
     assert constants
     assert {offset % 16 for offset in constants} == {0}
 
