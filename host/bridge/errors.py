@@ -30,6 +30,10 @@ class StoreUnusable(StartError):
     """The store cannot be opened, or is not a store of this program."""
 
 
+class StoreFull(StoreUnusable):
+    """There is no room for the store: the bridge waits for some."""
+
+
 class LinkError(BridgeError):
     """A serial port could not be opened, or its other end is gone."""
 

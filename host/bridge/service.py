@@ -12,10 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from host.bridge import logs
+from host.bridge.backoff import Backoff
 from host.bridge.commands import Commands
 from host.bridge.config import Config
 from host.bridge.core import Core, keep_running
-from host.bridge.errors import ConfigError, StoreBusy
+from host.bridge.errors import ConfigError, StoreBusy, StoreFull
 from host.bridge.hub import Hub
 from host.bridge.link import Intake, Link
 from host.bridge.logs import event
@@ -163,7 +164,15 @@ def serve(config: Config, load: Callable[[], Config] | None = None) -> None:
     """Run the bridge in a new event loop until it is told to stop. Raises StartError."""
 
     async def main() -> None:
-        await Service(config, load).run()
+        backoff = Backoff(1.0, 30.0)
+        while True:
+            try:
+                service = Service(config, load)
+                break
+            except StoreFull as error:
+                event(LOG, logging.ERROR, f"not started yet: {error}")
+                await asyncio.sleep(backoff.delay_s())
+        await service.run()
 
     sys.setswitchinterval(SWITCH_S)
     # What is loaded by now stays: looking through it for garbage would hold up everything else.

@@ -8,6 +8,7 @@ began anew (its flash was erased): without it the records after that would pass 
 Blocking; used from one thread at a time. `StoreBusy`: nothing of this call was kept, try later.
 """
 
+import errno
 import json
 import sqlite3
 import time
@@ -17,11 +18,13 @@ from typing import Any
 
 from host.bridge import encoding, retention, salvage
 from host.bridge.encoding import encode
-from host.bridge.errors import StoreBusy, StoreDamaged, StoreUnusable
+from host.bridge.errors import StoreBusy, StoreDamaged, StoreFull, StoreUnusable
 from host.bridge.records import Incoming, Record
 from host.bridge.schema import opened
 
 MAX_REJECTED = 1000
+# A full disk shows as either, depending on what SQLite was writing.
+FULL = ("SQLITE_FULL", "SQLITE_IOERR")
 
 
 class Store:
@@ -41,6 +44,8 @@ class Store:
                     raise
                 self._replace()
         except (OSError, sqlite3.Error) as error:
+            if is_full(error):
+                raise StoreFull(f"store {path}: {error}; is there room on the disk?") from error
             raise StoreUnusable(
                 f"store {path}: {getattr(error, 'strerror', None) or error}; it must be a file "
                 "this program can write, made by it or new. Give another with --store FILE"
@@ -303,6 +308,13 @@ class Store:
             return self._db.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise _trouble(error) from error
+
+
+def is_full(error: Exception) -> bool:
+    """Whether there is no room, rather than something wrong with the file."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorname", "").startswith(FULL)
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _trouble(error: sqlite3.Error) -> StoreBusy:

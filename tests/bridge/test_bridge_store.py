@@ -1,5 +1,6 @@
 """Each record once, whatever comes in whatever order; nothing half."""
 
+import resource
 import sqlite3
 import time
 from pathlib import Path
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from host.bridge.errors import StoreBusy, StoreUnusable
 from host.bridge.records import Incoming
 from host.bridge.store import Store
+from tests.bridge.conftest import Bridge, eventually
+from tests.bridge.fake_board import FakeBoard
 
 DAY_S = 86400.0
 
@@ -149,3 +152,21 @@ def test_unusable_stores_say_so(tmp_path: Path, spoil: Any, word: str) -> None:
     with pytest.raises(StoreUnusable, match=word) as error:
         Store(tmp_path / "s.db")
     assert "--store" in str(error.value)
+
+
+def test_a_bridge_that_starts_on_a_full_disk_waits_for_room(
+    bridge: Bridge, board: FakeBoard
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))  # the bridge inherits it
+    try:
+        bridge.start("--port", str(board.path), wait=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    eventually(lambda: "not started yet" in bridge.log.read_text(), 15)
+    assert bridge.process
+    assert bridge.process.poll() is None
+    resource.prlimit(bridge.process.pid, resource.RLIMIT_FSIZE, before)
+    eventually(bridge.ready, 20)
+    board.decide()
+    eventually(lambda: not board.queue)
