@@ -41,6 +41,7 @@ PINGED_AT = (0.6, 1.0)
 # A board that is just starting answers late; one that is running within a period.
 REBIRTH_S = 3.0
 DUPLICATE_RETRY_S = 10.0
+GAP_S = 5.0
 # A board's clock is no better than this over a sleep.
 OVERSLEPT_S = 30.0
 HELD_FRAMES = 32
@@ -88,7 +89,8 @@ class Link:
         self._seq = 0
         self._born = time.monotonic()
         self._heard = self._said = 0.0
-        self._due = {"clock": 0.0, "rebirth": 0.0}
+        self._due = {"clock": 0.0, "rebirth": 0.0, "gap": 0.0}
+        self._gaps_asked = 0
         self._boot = 0
         self._wakes: float | None = None
         self._credit, self._credited = float(TELEMETRY_BURST), 0.0
@@ -124,7 +126,7 @@ class Link:
         self.device, self._boot, self._wakes = None, 0, None
         self.stats.connects += 1
         self._heard = self._said = time.monotonic()
-        self._due = {"clock": 0.0, "rebirth": 0.0}
+        self._due = {"clock": 0.0, "rebirth": 0.0, "gap": 0.0}
         self.enter(State.CONNECTING)
 
     def tick(self, now: float) -> None:
@@ -141,6 +143,12 @@ class Link:
             wait = DUPLICATE_RETRY_S if self.state is State.DUPLICATE else REBIRTH_S
             due["rebirth"] = now + wait
             self._ask_who()
+        elif self.stats.missing and now >= due["gap"] and self.state is State.ONLINE:
+            # The board repeats what is not acknowledged; a hole that stays is asked about.
+            due["gap"] = now + GAP_S
+            if self.stats.gaps > self._gaps_asked:
+                self._gaps_asked = self.stats.gaps
+                self._ask_who()
         elif now - self._said >= self._quiet_s:
             self._quiet_s = self._keepalive_s * random.uniform(*PINGED_AT)
             self.send({"t": "cmd", "id": f"ping-{self._seq}", "name": "ping", "args": {}})

@@ -11,6 +11,8 @@ from host.bridge.registry import Board
 from host.gateways.topics import Topics
 
 OVERRIDE_S = 600
+# A board reports each second; a reading of two minutes ago is none, whatever the status says.
+EXPIRE_S = 120
 MAX_STATE = 255  # Home Assistant refuses longer states
 
 
@@ -26,6 +28,8 @@ def discovery(topics: Topics, board: Board) -> dict[str, Any]:
     for key, component in components.items():
         component["unique_id"] = f"{unique}_{key}"
         component["default_entity_id"] = f"{component['platform']}.{unique}_{key}"
+        if component["platform"] in ("sensor", "binary_sensor"):
+            component["expire_after"] = EXPIRE_S
     return {
         "device": {
             "identifiers": [unique],

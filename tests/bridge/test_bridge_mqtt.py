@@ -276,6 +276,8 @@ def test_discovery_payload() -> None:
     assert {c["platform"] for c in components.values()} == {
         "sensor", "binary_sensor", "switch", "button",
     }  # fmt: skip
+    for component in components.values():
+        assert ("expire_after" in component) == component["platform"].endswith("sensor")
     state = payloads.state(board)
     for component in components.values():
         template = component.get("value_template", "")
@@ -296,9 +298,11 @@ OPENSSL = shutil.which("openssl")
 
 @needs_mosquitto
 @pytest.mark.skipif(not (PASSWD and OPENSSL), reason="mosquitto_passwd or openssl is not installed")
-@pytest.mark.parametrize("trusted", [True, False])
-def test_tls_and_password(bridge: Bridge, board: FakeBoard, tmp_path: Path, trusted: bool) -> None:
-    """With the right CA and password it connects; a certificate it cannot trust stops it."""
+@pytest.mark.parametrize("trusted", ["ca", "mutual", ""])
+def test_tls_and_password(bridge: Bridge, board: FakeBoard, tmp_path: Path, trusted: str) -> None:
+    """With the right CA and password it connects, with a certificate of its own where the broker
+    wants one; a certificate it cannot trust stops it.
+    """
     port = free_port()
     key, cert, users = (tmp_path / name for name in ("key.pem", "cert.pem", "users"))
     make = f"{OPENSSL} req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=here"
@@ -312,12 +316,16 @@ def test_tls_and_password(bridge: Bridge, board: FakeBoard, tmp_path: Path, trus
     server.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous false\nuser root\n"
         f"password_file {users}\ncertfile {cert}\nkeyfile {key}\n"
+        + f"cafile {cert}\nrequire_certificate true\n"
+        * (trusted == "mutual")
     )
     (tmp_path / "secret").write_text("hush-hush\n")
     config = tmp_path / "bridge.toml"
     config.write_text(
         f"[mqtt]\nurl = 'mqtts://bridge@127.0.0.1:{port}'\n"
-        f"password_file = '{tmp_path / 'secret'}'\n" + f"ca_file = '{cert}'\n" * trusted
+        f"password_file = '{tmp_path / 'secret'}'\n"
+        + f"ca_file = '{cert}'\n" * bool(trusted)
+        + f"cert_file = '{cert}'\nkey_file = '{key}'\n" * (trusted == "mutual")
     )
     quiet = subprocess.DEVNULL
     broker = subprocess.Popen([str(MOSQUITTO), "-c", str(server)], stdout=quiet, stderr=quiet)

@@ -173,6 +173,14 @@ def test_sleep_and_silence_by_the_clock(tmp_path: Path) -> None:
     assert link.state is State.SLEEPING
     link.tick(now + 100 + OVERSLEPT_S + 1)
     assert link.state is State.LOST
+    seen: list[bytes] = []
+    link.write = lambda data: not seen.append(data)  # type: ignore[method-assign, func-returns-value]
+    link.received(frames.encode({"t": "dec", **head, "seq": 1, **decision()}))
+    link.received(frames.encode({"t": "dec", **head, "seq": 3, **decision()}))
+    link.tick(now + 200)
+    assert sum(b"rebirth" in data for data in seen) == 1, "a gap is asked about, once"
+    link.tick(now + 210)
+    assert sum(b"rebirth" in data for data in seen) == 1
     for n in range(1000):
         link.received(frames.encode({"t": "tel", **head, "seq": 3 + n, "fan": 1}))
     assert 400 <= link.stats.throttled <= 600, "a flood of telemetry is cut to its rate"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from host.gateways.web import app
+from host.gateways.web.security import Rate
 from tests.bridge import browser
 from tests.bridge.conftest import Bridge, eventually
 from tests.bridge.fake_board import FakeBoard
@@ -271,3 +272,21 @@ def test_a_viewer_of_a_fleet(bridge: Bridge, board: FakeBoard, tmp_path: Path) -
             page.js("document.querySelector('#user button').click()")
             page.wait_for("#token")
             assert page.errors == []
+
+
+def test_an_address_that_asks_too_often_is_slowed_down() -> None:
+    rate = Rate(per_s=5, burst=30)
+    assert [rate.allows("a", 0.0) for _ in range(31)] == [True] * 30 + [False]
+    assert rate.allows("b", 0.0)
+    assert [rate.allows("a", 1.0) for _ in range(6)] == [True] * 5 + [False]
+    assert sum(rate.allows("a", 100.0) for _ in range(100)) == 30
+    for n in range(3000):
+        rate.allows(str(n), 200.0)
+    assert len(rate._left) <= 1024
+
+
+def test_guessing_tokens_is_slow(served: Bridge) -> None:
+    statuses = [served.request("/api/commands", {"device": "x"})[0] for _ in range(60)]
+    assert 429 in statuses
+    assert statuses[0] != 429
+    assert served.get("/health") == {"ok": True}

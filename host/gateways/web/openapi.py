@@ -129,7 +129,7 @@ def _json(schema: Schema, text: str = "as asked") -> Schema:
 
 
 PROBLEM = _json({"$ref": "#/components/schemas/Problem"}, "the error, in words")
-ALWAYS = {"401": PROBLEM, "413": PROBLEM, "421": PROBLEM, "503": PROBLEM}
+ALWAYS = {"401": PROBLEM, "429": PROBLEM, "413": PROBLEM, "421": PROBLEM, "503": PROBLEM}
 
 
 def _query(name: str, schema: Schema, text: str) -> Schema:

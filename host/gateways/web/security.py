@@ -4,6 +4,7 @@ import hmac
 import ipaddress
 import secrets
 import socket
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -19,6 +20,7 @@ from host.gateways.web.settings import WebConfig
 COOKIE = "fanwise_session"
 CSRF_HEADER = "x-fanwise-csrf"
 MAX_SESSIONS = 64
+MAX_ADDRESSES = 1024
 MAX_BODY_BYTES = 4096
 # What other people's pages may read, if [web] embed names their origin.
 EMBEDDED = "/static/cooling-status.js"
@@ -112,6 +114,23 @@ class Sessions:
         return session[0] if session else self.bearer(request.headers)
 
 
+class Rate:
+    """How many requests that change something one address may make: `per_s` in the long run."""
+
+    def __init__(self, per_s: float = 5.0, burst: float = 30.0) -> None:
+        self._per_s, self._burst = per_s, burst
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def allows(self, address: str, now: float) -> bool:
+        left, at = self._left.pop(address, (self._burst, now))
+        left = min(self._burst, left + (now - at) * self._per_s)
+        allowed = left >= 1
+        self._left[address] = (left - allowed, now)
+        if len(self._left) > MAX_ADDRESSES:
+            self._left.popitem(last=False)
+        return allowed
+
+
 class Guard:
     """ASGI middleware: refuses foreign Host headers, big bodies and strangers; adds HEADERS."""
 
@@ -120,6 +139,7 @@ class Guard:
         self._sessions = sessions
         name = socket.gethostname().lower()
         self._embed = config.embed
+        self._rate = Rate()
         self._hosts = {"localhost", config.host.lower(), name, f"{name}.local", *config.hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -165,6 +185,9 @@ class Guard:
         chunked = "transfer-encoding" in request.headers
         if chunked or not length.isdecimal() or int(length) > MAX_BODY_BYTES:
             return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_BODY_BYTES} bytes")
+        address = request.client.host if request.client else ""
+        if request.method == "POST" and not self._rate.allows(address, time.monotonic()):
+            return problem(HTTPStatus.TOO_MANY_REQUESTS, "slower, please", {"Retry-After": "1"})
         path = request.url.path
         if request.method == "OPTIONS" and path.startswith(STATUS):
             return Response(status_code=HTTPStatus.NO_CONTENT)
