@@ -6,7 +6,10 @@ const field = (id) => document.getElementById(id);
 const said = field("said");
 const KEYS = ["bridge", "token", "board"];
 
-settings().then((set) => KEYS.forEach((key) => (field(key).value = set[key])));
+settings().then((set) => {
+  KEYS.forEach((key) => (field(key).value = set[key]));
+  document.querySelector("button").disabled = false;
+});
 
 field("form").addEventListener("submit", async (event) => {
   event.preventDefault();

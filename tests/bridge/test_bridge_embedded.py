@@ -137,7 +137,7 @@ def test_the_extension(bridge: Bridge, board: FakeBoard, tmp_path: Path) -> None
     start(bridge, board, tmp_path, "https://wiki.example")
     home = f"chrome-extension://{browser.extension_id(EXTENSION)}"
     with browser.browse(f"{home}/options.html", extension=EXTENSION) as page:
-        page.wait_for("#form")
+        page.wait_for("button:not([disabled])")
         for field, value in (("bridge", bridge.url), ("token", TOKEN), ("board", "box-one")):
             page.js(f"document.getElementById('{field}').value = {json.dumps(value)}")
         page.js("document.querySelector('button').click()")
