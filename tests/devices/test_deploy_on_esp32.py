@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 BUNDLES = Path(__file__).resolve().parents[2] / "training" / "bundles"
 OFFSET = 0x1000
 SLOW = 10.0
-IMPORT_S = 60.0
+IMPORT_S = 600.0
 # GPIO_OUT and GPIO_ENABLE of the chip for the relay's pin 26, read past MicroPython, which would
 # set up the pin anew.
 REGISTERS = """
