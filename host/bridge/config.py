@@ -17,7 +17,7 @@ from host.bridge.logs import LEVELS
 from host.bridge.secret import token
 from host.bridge.store_settings import StoreConfig
 from host.bridge.toml_table import Table
-from host.bridge.users import ROLES, Role, User, Users
+from host.bridge.users import User, Users, role_of
 
 AUTO = "auto"
 NAME = re.compile(r"[a-z0-9_-]{1,32}")
@@ -130,16 +130,14 @@ def _users(table: Table) -> Users:
     users = []
     for each in table.tables("users"):
         name = each.text("name", None, "anna")
-        role = Role.named(each.text("role", None, "viewer"))
+        role = role_of(each, "viewer")
         if not each.has("name") or not NAME.fullmatch(name):
             each.problem("name: use 1 to 32 of a-z, 0-9, _ and -")
-        if role is None:
-            each.problem(f"role: expected one of {', '.join(ROLES)}")
         key = token(each, "token_file")
         if key is None and not each.has("token_file"):
             each.problem("token_file: expected a file with a token (openssl rand -hex 16)")
         each.refuse_unknown()
-        if role and key:
+        if key:
             users.append(User(name, role, key))
     made = Users(users)
     if made.clash():

@@ -12,9 +12,8 @@ from typing import Any
 COLUMNS = ("case_mc", "ambient_mc", "fc_off_mc", "fc_on_mc", "fan", "score", "ms")
 WIDTH = 1 + len(COLUMNS)
 MOST = 900
-# Shared by all boards: 25 MB. More than ENOUGH_FOR boards get fewer points each.
+# Shared by all boards: 25 MB. More than ALL_BOARDS / MOST boards get fewer points each.
 ALL_BOARDS = 400_000
-ENOUGH_FOR = ALL_BOARDS // MOST
 
 
 def share(boards: int) -> int:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from host.bridge.toml_table import Table
+
 
 class Role(IntEnum):
     """Ordered: a role may do all that those below it may."""
@@ -24,6 +26,15 @@ class Role(IntEnum):
 
 
 ROLES = tuple(role.name.lower() for role in Role)
+
+
+def role_of(table: Table, default: str) -> Role:
+    """The role named by `role`. A wrong one is a problem, and the least."""
+    role = Role.named(table.text("role", None, default))
+    if role is None:
+        table.problem(f"role: expected one of {', '.join(ROLES)}")
+        return Role.VIEWER
+    return role
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from host.bridge.gateways import Common
 from host.bridge.toml_table import Table
-from host.bridge.users import ROLES, Role
+from host.bridge.users import Role, role_of
 from host.bridge.validate import DEVICE
 from host.gateways.listening import address, is_loopback
 from host.gateways.modbus_units import UNITS
@@ -54,10 +54,7 @@ def configure(table: Table, flags: dict[str, Any], common: Common) -> ModbusConf
     if where is None:
         table.problem(f'listen "{listen}": expected HOST:PORT, as in 127.0.0.1:5020')
         where = ("127.0.0.1", 0)
-    role = Role.named(table.text("role", None, "viewer"))
-    if role is None:
-        table.problem(f"role: expected one of {', '.join(ROLES)}")
-        role = Role.VIEWER
+    role = role_of(table, "viewer")
     tls = _tls(table)
     in_the_clear = table.flag("read_only_in_the_clear", None)
     if in_the_clear and tls:

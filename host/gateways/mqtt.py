@@ -16,10 +16,8 @@ from typing import Any
 
 import aiomqtt
 
-from host.bridge.backoff import Backoff
 from host.bridge.core import Core
 from host.bridge.hub import BoardChanged, Reading, Resync, Stored, Subscription
-from host.bridge.logs import event
 from host.bridge.records import Record
 from host.bridge.registry import Board
 from host.bridge.users import Who
@@ -27,7 +25,7 @@ from host.gateways import payloads
 from host.gateways.delivery import AT_ONCE, Delivery
 from host.gateways.embedded_broker import EmbeddedBroker
 from host.gateways.home_assistant import config_topic, discovery
-from host.gateways.mqtt_client import QOS, TIMEOUT_S, Client, connect, first_cause, tls_context
+from host.gateways.mqtt_client import QOS, TIMEOUT_S, Client, connect, keep_connected, tls_context
 from host.gateways.mqtt_settings import MqttConfig, configure
 from host.gateways.topics import HA_STATUS, Topics
 
@@ -73,26 +71,9 @@ class MqttGateway:
             self._broker = replace(self._broker, port=await self._embedded.start())
 
     async def run(self) -> None:
-        backoff = Backoff(0.5, 30.0)
-        where = f"{self._broker.host}:{self._broker.port}"
-        told = False
-        while True:
-            try:
-                async with self._connect() as client:
-                    event(LOG, logging.INFO, "connected", broker=where)
-                    backoff.reset()
-                    told = False
-                    await self._session(client)
-            except (aiomqtt.MqttError, OSError, ExceptionGroup) as error:
-                if isinstance(error, ExceptionGroup):
-                    _, faults = error.split((aiomqtt.MqttError, OSError))
-                    if faults:
-                        raise faults from None  # ours, not the connection's
-                if not told and not self._stopping:
-                    reason = first_cause(error)
-                    event(LOG, logging.WARNING, "broker not reachable", broker=where, reason=reason)
-                    told = True
-            await asyncio.sleep(backoff.delay_s())
+        await keep_connected(
+            LOG, self._broker, self._connect, self._session, quiet=lambda: self._stopping
+        )
 
     async def stop(self) -> None:
         """Say goodbye on a living connection: boards and bridge `offline`, retained."""

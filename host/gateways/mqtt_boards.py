@@ -18,16 +18,14 @@ from typing import Any
 
 import aiomqtt
 
-from host.bridge.backoff import Backoff
 from host.bridge.core import Core
 from host.bridge.errors import InvalidFrame
 from host.bridge.gateways import Common
 from host.bridge.link import TICK_S, Intake, Link, State
-from host.bridge.logs import event
 from host.bridge.registry import MAX_DEVICES
 from host.bridge.toml_table import Table
 from host.bridge.validate import DEVICE
-from host.gateways.mqtt_client import QOS, TIMEOUT_S, Client, connect, first_cause, tls_context
+from host.gateways.mqtt_client import QOS, TIMEOUT_S, Client, connect, keep_connected, tls_context
 from host.gateways.mqtt_settings import Broker, broker
 
 LOG = logging.getLogger("fanwise.mqtt_boards")
@@ -110,35 +108,17 @@ class MqttBoards:
         self._links.clear()
 
     async def run(self) -> None:
-        backoff = Backoff(0.5, 30.0)
-        where = f"{self._broker.host}:{self._broker.port}"
-        told = False
-        while True:
-            try:
-                client = connect(
-                    self._broker,
-                    self._tls,
-                    f"fanwise-{self._core.site}-boards",
-                    max_incoming=1,
-                    max_calls=2 * PUBLISHED_AT_ONCE,
-                )
-                async with client:
-                    event(LOG, logging.INFO, "connected", broker=where)
-                    backoff.reset()
-                    told = False
-                    await self._session(client)
-            except (aiomqtt.MqttError, OSError, ExceptionGroup) as error:
-                if isinstance(error, ExceptionGroup):
-                    _, faults = error.split((aiomqtt.MqttError, OSError))
-                    if faults:
-                        raise faults from None  # ours, not the connection's
-                if not told:
-                    reason = first_cause(error)
-                    event(LOG, logging.WARNING, "broker not reachable", broker=where, reason=reason)
-                    told = True
-            finally:
-                self._disconnected()
-            await asyncio.sleep(backoff.delay_s())
+        lost = self._disconnected
+        await keep_connected(LOG, self._broker, self._connect, self._session, lost=lost)
+
+    def _connect(self) -> Client:
+        return connect(
+            self._broker,
+            self._tls,
+            f"fanwise-{self._core.site}-boards",
+            max_incoming=1,
+            max_calls=2 * PUBLISHED_AT_ONCE,
+        )
 
     async def _session(self, client: Client) -> None:
         client.handle = self._message

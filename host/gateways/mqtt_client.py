@@ -1,14 +1,17 @@
 """A connection to a broker: MQTT 3.1.1, TLS as the settings say."""
 
+import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiomqtt
 
+from host.bridge.backoff import Backoff
 from host.bridge.errors import StartError
+from host.bridge.logs import event
 from host.gateways.mqtt_settings import Broker
 
 LOG = logging.getLogger("fanwise.mqtt")
@@ -97,7 +100,45 @@ def connect(
     return client
 
 
-def first_cause(error: BaseException) -> BaseException:
+async def keep_connected(
+    log: logging.Logger,
+    broker: Broker,
+    connection: Callable[[], Client],
+    session: Callable[[Client], Awaitable[None]],
+    *,
+    lost: Callable[[], None] = lambda: None,
+    quiet: Callable[[], bool] = lambda: False,
+) -> None:
+    """Connect, run `session` until the connection ends, and again, for ever.
+
+    `lost` is called after each try; a broker that cannot be reached is logged once, unless `quiet`.
+    Raises what went wrong in `session` other than the connection.
+    """
+    backoff = Backoff(0.5, 30.0)
+    where = f"{broker.host}:{broker.port}"
+    told = False
+    while True:
+        try:
+            async with connection() as client:
+                event(log, logging.INFO, "connected", broker=where)
+                backoff.reset()
+                told = False
+                await session(client)
+        except (aiomqtt.MqttError, OSError, ExceptionGroup) as error:
+            if isinstance(error, ExceptionGroup):
+                _, faults = error.split((aiomqtt.MqttError, OSError))
+                if faults:
+                    raise faults from None  # ours, not the connection's
+            if not told and not quiet():
+                reason = _first_cause(error)
+                event(log, logging.WARNING, "broker not reachable", broker=where, reason=reason)
+                told = True
+        finally:
+            lost()
+        await asyncio.sleep(backoff.delay_s())
+
+
+def _first_cause(error: BaseException) -> BaseException:
     """The first cause in a group of errors."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from host.bridge.gateways import Common
 from host.bridge.secret import secret
 from host.bridge.toml_table import Table
-from host.bridge.users import ROLES, Role
+from host.bridge.users import Role, role_of
 
 TOPIC_PREFIX = re.compile(r"[A-Za-z0-9_/-]{1,64}")
 
@@ -47,10 +47,7 @@ def configure(table: Table, flags: dict[str, Any], common: Common) -> MqttConfig
     prefix = table.text("discovery_prefix", None, "homeassistant")
     if not TOPIC_PREFIX.fullmatch(prefix):
         table.problem(f'discovery_prefix "{prefix}": use letters, digits, /, _ and -')
-    role = Role.named(table.text("role", None, "operator"))
-    if role is None:
-        table.problem(f"role: expected one of {', '.join(ROLES)}")
-        role = Role.VIEWER
+    role = role_of(table, "operator")
     if embedded and flags.get("broker") is not None and flags.get("embedded_broker"):
         table.problem("--broker and --embedded-broker exclude each other; give one of them")
     found = broker(table, flags.get("broker"))

@@ -275,14 +275,6 @@ def _words(answer: dict[str, Any]) -> str:
     return words.printable(str(said))
 
 
-def _follows(record: dict[str, Any], answer: dict[str, Any]) -> bool:
-    # A board that hears a host also repeats older records.
-    mine, asked_ms = record.get("ms"), answer.get("ms")
-    if record.get("boot") != answer.get("boot") or not isinstance(asked_ms, int):
-        return False
-    return isinstance(mine, int) and mine >= asked_ms
-
-
 async def _first(tasks: list[asyncio.Task[Any]]) -> None:
     """Until one of `tasks` ends; raises what it raised."""
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

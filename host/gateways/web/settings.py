@@ -8,7 +8,7 @@ from host.bridge.gateways import Common
 from host.bridge.secret import token
 from host.bridge.toml_table import Table
 from host.bridge.users import Role, User, Users
-from host.gateways.listening import is_loopback
+from host.gateways.listening import address, is_loopback
 
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
@@ -36,11 +36,11 @@ def configure(table: Table, flags: dict[str, Any], common: Common) -> WebConfig 
             table.problem(f'embed: "{origin}" is no origin, as in "https://wiki.example"')
     if listen == "off":
         return None
-    host, colon, port_text = listen.rpartition(":")
-    host = host.strip("[]")
-    if not colon or not host or not port_text.isdecimal() or int(port_text) > 65535:
+    where = address(listen)
+    if where is None:
         table.problem(f'web address "{listen}": expected HOST:PORT, as in 127.0.0.1:8080, or off')
         return None
+    host, port = where
     users = common.users.all
     if admin is not None:
         users = (*users, User("admin", Role.ADMIN, admin))
@@ -51,4 +51,4 @@ def configure(table: Table, flags: dict[str, Any], common: Common) -> WebConfig 
             f"web address {listen} can be reached from other machines and needs a login: "
             "set [web] token_file (a token: openssl rand -hex 16), or listen on 127.0.0.1"
         )
-    return WebConfig(host=host, port=int(port_text), users=users, hosts=hosts, embed=embed)
+    return WebConfig(host=host, port=port, users=users, hosts=hosts, embed=embed)
