@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from host.bridge import config
+from host.bridge.errors import ConfigError
 from tests.bridge.fake_board import FakeBoard
 from tests.bridge.mosquitto import Mosquitto
 from tests.bridge.ports import free_port
@@ -32,6 +34,15 @@ def eventually(check: Callable[[], Any], timeout_s: float = 10, what: object = "
         if time.monotonic() > until:
             raise AssertionError(f"never came true: {what or check}")
         time.sleep(0.03)
+
+
+def refused(folder: Path, toml: str) -> ConfigError:
+    """What is wrong with a configuration of one port and `toml`, which has to be refused."""
+    file = folder / "bridge.toml"
+    file.write_text("ports = ['/dev/ptmx']\n" + toml)
+    with pytest.raises(ConfigError) as error:
+        config.load(file, {})
+    return error.value
 
 
 class Bridge:

@@ -14,10 +14,8 @@ from typing import Any
 
 import pytest
 
-from host.bridge import config
-from host.bridge.errors import ConfigError
 from host.gateways import opcua_map, opcua_settings
-from tests.bridge.conftest import ROOT, Bridge, eventually
+from tests.bridge.conftest import ROOT, Bridge, eventually, refused
 from tests.bridge.fake_board import FakeBoard
 from tests.bridge.ports import free_port
 
@@ -36,17 +34,9 @@ CASES = [
 ]
 
 
-def problems(tmp_path: Path, toml: str) -> list[str]:
-    file = tmp_path / "bridge.toml"
-    file.write_text("ports = ['/dev/ptmx']\n" + toml)
-    with pytest.raises(ConfigError) as error:
-        config.load(file, {})
-    return error.value.problems
-
-
 @pytest.mark.parametrize(("toml", "words"), CASES)
 def test_wrong_settings(tmp_path: Path, toml: str, words: str) -> None:
-    found = problems(tmp_path, toml)
+    found = refused(tmp_path, toml).problems
     assert any(words in problem for problem in found), found
 
 
@@ -54,7 +44,7 @@ def test_without_the_package_the_next_step_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opcua_settings, "PACKAGE", "asyncua_is_not_here")
-    found = problems(tmp_path, "[opcua]")
+    found = refused(tmp_path, "[opcua]").problems
     assert any("./run bridge --opcua" in each and "opcua.lock" in each for each in found), found
 
 
