@@ -78,10 +78,10 @@ DIFFERS = {"identical": False, "differing": 3, "rows": 9, "first_difference": {"
 def test_without_tensorflow_the_message_names_the_command(monkeypatch, tmp_path, capsys):
     real = builtins.__import__
 
-    def refuse(name, *rest):
+    def refuse(name, *args, **kwargs):
         if name.split(".")[0] == "tensorflow":
             raise ImportError("No module named 'tensorflow'")
-        return real(name, *rest)
+        return real(name, *args, **kwargs)
 
     for name in [n for n in sys.modules if n.split(".")[0] == "tensorflow"]:
         monkeypatch.delitem(sys.modules, name)
