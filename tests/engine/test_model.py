@@ -21,7 +21,8 @@ def hello() -> Model:
 SINE_OF_1 = [
     [[1.0]], [[[1.0]]], [(1.0,)], [1.0], [array("f", [1.0])], [np.array([[1.0]])],
     [np.float32([1.0])], [bytes([256 - 87])], [array("b", [-87])], [np.array([-87], np.int8)],
-    [lambda view: view.__setitem__(0, -87)],
+    [lambda view: view.__setitem__(0, -87)], [np.float32(1.0)], [np.array(1.0)], np.array([1.0]),
+    [np.int64([1])], [np.array([True])],
 ]  # fmt: skip
 
 
@@ -30,6 +31,19 @@ def test_predict_takes(hello, inputs):
     """1.0 is quantised to round(1.0 / 0.02448) - 128 = -87."""
     (output,) = hello.predict(inputs)
     assert list(output) == [pytest.approx(0.8208, abs=1e-4)]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_int8_arrays_of_any_shape_are_raw(order):
+    """As those of one dimension are: not numbers in the input's unit."""
+    b = Builder()
+    x = b.tensor((2, 3), 0.5, 3)
+    y = b.operator("RESHAPE", [x], b.tensor((6,), 0.5, 3), 1)
+    model = Model(b.build([x], [y]))
+    raw = np.array([[1, -2, 3], [4, 127, -128]], np.int8, order=order)
+    wanted = [(v - 3) / 2 for v in (1, -2, 3, 4, 127, -128)]
+    for same in (raw, raw.reshape(6, 1), raw.view(np.uint8), np.repeat(raw.ravel(), 2)[::2]):
+        assert list(model.predict([same])[0]) == wanted
 
 
 def test_predict_is_near_a_sine(hello):

@@ -113,22 +113,65 @@ def test_arena_limit():
         Model(data, max_arena_bytes=161)
 
 
-@pytest.mark.parametrize(
-    ("inputs", "words"),
-    [
-        ([], "0 inputs given, the model has 1"),
-        ([[1.0], [2.0]], "2 inputs given"),
-        ([[1.0, 2.0]], "input 0 has 1 items"),
-        ([b"12"], "input 0 has 1 items, 2 given"),
-        ([["x"]], "text"),
-        ([[None]], "not all items are numbers"),
-        ([[1e300]], "not all items are numbers"),
-        ([range(10**9)], "longer than"),
-    ],
-)
+DEEP: list = [1.0]
+for _ in range(9):
+    DEEP = [DEEP]
+ENDLESS: list = []
+ENDLESS.append(ENDLESS)
+
+INPUTS_THAT_DO_NOT_FIT = [
+    ("[]", "0 inputs given, the model has 1"),
+    ("None", "0 inputs given"),
+    ("1.0", "0 inputs given"),
+    ("[[1.0], [2.0]]", "2 inputs given"),
+    ("[[1.0, 2.0]]", "input 0 has 1 items"),
+    ("[b'12']", "input 0 has 1 items, 2 given"),
+    ("[b'']", "input 0 has 1 items, 0 given"),
+    ("['x']", "text"),
+    ("[['x']]", "text"),
+    ("'x'", "text"),
+    ("[[None]]", "not all items are numbers"),
+    ("[DEEP]", "nested too deep"),
+    ("[ENDLESS]", "nested too deep"),
+    ("[range(10**9)]", "longer than"),
+]
+
+
+@pytest.mark.parametrize(("inputs", "words"), INPUTS_THAT_DO_NOT_FIT)
 def test_inputs_that_do_not_fit(hello, inputs, words):
     with pytest.raises(InputError, match=words):
-        Model(hello).predict(inputs)
+        Model(hello).predict(eval(inputs))
+
+
+def test_a_number_too_large_for_a_float32(hello):
+    with pytest.raises(InputError, match="not all items are numbers"):
+        Model(hello).predict([[1e300]])
+
+
+MISFITS = """
+import sys
+from agent.cognition.engine import InputError, Model
+model = Model(sys.argv[1])
+DEEP = [1.0]
+for _ in range(9):
+    DEEP = [DEEP]
+ENDLESS = []
+ENDLESS.append(ENDLESS)
+for inputs in %r:
+    try:
+        print(model.predict(eval(inputs)))
+    except InputError as error:
+        print(error)
+"""
+
+
+@pytest.mark.vm
+def test_inputs_that_do_not_fit_on_the_vm(tmp_path, run_on_vm):
+    script = tmp_path / "misfits.py"
+    script.write_text(MISFITS % [inputs for inputs, _ in INPUTS_THAT_DO_NOT_FIT])
+    told = run_on_vm(script, model_path("hello_world"))
+    for line, (inputs, words) in zip(told, INPUTS_THAT_DO_NOT_FIT, strict=True):
+        assert words in line, inputs
 
 
 def survives(data: bytes) -> None:

@@ -7,8 +7,8 @@ from .errors import ArenaError, UnsupportedError
 from .graph import Graph
 from .planner import lifetimes, place
 
-# By type: FLOAT32, INT32, INT8.
-_LETTERS = "f i      b"
+# By type: FLOAT32, INT32, INT16, INT8.
+_LETTERS = "f i    h b"
 
 
 def load(model, max_arena_bytes, keep_inputs):
@@ -61,24 +61,20 @@ def _place(graph, max_arena_bytes, keep_inputs):
                 % (tensor.index, tensor.type_name)
             )
     spans = lifetimes(graph, ops.shares, keep_inputs)
-    in_arena: dict = {}
     states = [tensor for tensor in graph.tensors if tensor.variable]
     for tensor in states:
         if tensor.type not in (schema.INT8, schema.INT16):
             raise UnsupportedError("state tensor %d is %s" % (tensor.index, tensor.type_name))
     for index in [i for i in spans if graph.tensors[i].type == schema.INT32]:
         del spans[index]
-    for span in spans.values():
-        in_arena[id(span)] = span
-    arena_bytes = place(list(in_arena.values()))
+    arena_bytes = place(list(set(spans.values())))
     ram = arena_bytes + sum(tensor.bytes for tensor in states)
     if ram > max_arena_bytes:
         raise ArenaError("activations need %d bytes, %d are allowed" % (ram, max_arena_bytes))
     try:
         arena = memoryview(array("b", bytes(arena_bytes)))
         for tensor in states:
-            kind = "b" if tensor.type == schema.INT8 else "h"
-            tensor.view = memoryview(array(kind, bytes(tensor.bytes)))
+            tensor.view = memoryview(array(_LETTERS[tensor.type], bytes(tensor.bytes)))
     except MemoryError:
         raise ArenaError("no memory for %d bytes of activations" % ram)
     for index, span in spans.items():

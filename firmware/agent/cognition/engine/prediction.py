@@ -11,7 +11,7 @@ from array import array
 
 from .errors import InputError
 from .float32 import float_bytes, quantize
-from .views import as_bytes
+from .views import CPYTHON, as_bytes
 
 # CPython's numbers may be of any kind, numpy's float16 for one: there, all go by their bits.
 _LIST, _TUPLE = (list, tuple) if sys.implementation.name == "micropython" else (None, None)
@@ -22,12 +22,21 @@ _EXACT = float("1.0000001") != 1
 # Below this, numbers could be subnormal, which not every processor computes as IEEE 754 has it.
 _SMALLEST = 1e-30
 
+# Of lists in lists: no tensor has more dimensions.
+_DEEPEST = 8
+
 
 def predict(model, inputs):
     """Model.predict()."""
     edges, count, output = model._edges or _edges(model)
-    if len(inputs) != count:
-        raise InputError("%d inputs given, the model has %d" % (len(inputs), count))
+    try:
+        given = len(inputs)
+    except TypeError:
+        given = 0
+    if given != count:
+        raise InputError(
+            "%d inputs given, the model has %d: predict() takes a list of them" % (given, count)
+        )
     index = 0
     for value in inputs:
         view, size, scale, zero_point = edges[index]
@@ -88,12 +97,11 @@ def _fill(model, index, value):
     if callable(value):
         value(view)
         return
-    raw = _int8_buffer(value)
-    if raw is not None and model.input_dtype[index] == "b":
+    raw = _int8s(value)
+    if raw and model.input_dtype[index] == "b":
         _expect(model, index, len(raw))
-        for i in range(len(view)):
-            v = raw[i]
-            view[i] = v - 256 if v > 127 else v
+        for i in range(len(raw)):
+            view[i] = (raw[i] + 128 & 255) - 128
         return
     numbers: list = []
     _flatten(value, numbers, len(view))
@@ -131,24 +139,28 @@ def _floats(model, index):
     return array("f", b"".join([float_bytes(v - zero_point, scale) for v in view]))
 
 
-def _int8_buffer(value):
-    """A view of the value's bytes where it is a buffer of single bytes, else None."""
+def _int8s(value):
+    """The bytes of a buffer of single bytes; nothing of anything else."""
+    if isinstance(value, str):  # on a board, text is a buffer
+        return ()
     try:
         view = memoryview(value)
-    except TypeError:
-        return None
+    except (TypeError, ValueError):
+        return ()
+    if CPYTHON:
+        return bytes(view) if view.ndim and view.format in ("b", "B", "c") else ()
     # MicroPython's memoryview does not tell the size of its items.
-    return view if len(bytes(view[:1])) == 1 else None
+    return view if len(bytes(view[:1])) == 1 else ()
 
 
-def _flatten(value, into, limit):
+def _flatten(value, into, limit, depth=0):
     """Appends numbers depth first, at most `limit`."""
+    if isinstance(value, str) or len(into) > limit or depth > _DEEPEST:
+        raise InputError("an input is text, nested too deep, or longer than the model's input")
     try:
         items = iter(value)
     except TypeError:
         into.append(value)
         return
     for item in items:
-        if isinstance(item, str) or len(into) > limit:
-            raise InputError("an input is text, or longer than the model's input")
-        _flatten(item, into, limit)
+        _flatten(item, into, limit, depth + 1)
