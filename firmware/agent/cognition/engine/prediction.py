@@ -34,9 +34,7 @@ def predict(model, inputs):
     except TypeError:
         given = 0
     if given != count:
-        raise InputError(
-            "%d inputs given, the model has %d: predict() takes a list of them" % (given, count)
-        )
+        raise InputError("%d inputs given, the model has %d: a list of all" % (given, count))
     index = 0
     for value in inputs:
         view, size, scale, zero_point = edges[index]
