@@ -28,9 +28,9 @@ class Trial:
         self._counted = False
         if not record:
             return
-        running = boot.order(record)[0]
+        running, *self._others = boot.order(record)
         if running == record[3]:
-            # The other one did not come up in three boots, or is not there any more.
+            # The other one was given up, or is not there any more.
             self.record = record = [running, record[4], "back", record[0], record[1]]
             self._write()
         elif running != record[0]:
@@ -47,6 +47,17 @@ class Trial:
         if self.record and self.record[2].isdigit():
             self.record[2] = "good"
             self._write()
+
+    def refuse(self):
+        """What is wrong with the set no other boot can mend; whether another one runs from the
+        next boot on.
+        """
+        record = self.record
+        if not (record and record[2].isdigit() and self._others):
+            return False
+        record[2] = str(self._tries)
+        self._write()
+        return True
 
     def excuse(self):
         """This boot counts neither way."""

@@ -22,7 +22,8 @@ def make(state):
     """The App of this board, from what lies on its flash, ready to run.
 
     state: BootState of this boot, already counted. Settings and models that cannot be used do not
-    keep it from working (docs/firmware.md, "Safe mode"). Models come before the loop's own code:
+    keep it from working (docs/firmware.md, "Safe mode"), but for settings of a set on trial: raises
+    ConfigError, and the set before it runs again. Models come before the loop's own code:
     reading and checking them needs the most room, and leaves it in one piece.
     """
     import machine  # type: ignore[import-not-found]
@@ -37,7 +38,7 @@ def make(state):
     parts.problems = []
     if state.trial and state.trial.failed:
         parts.problems.append(
-            "set %s did not come up in three boots: back to %s"
+            "set %s did not come up: back to %s"
             % (state.trial.failed, state.trial.id or "the files at the root")
         )
     # Settings and models come from the set the code is of: "/a/agent" or, at the root, "agent".
@@ -86,6 +87,10 @@ def _settings(parts):
     try:
         return load(path)
     except ConfigError as error:
+        trial = parts.boot_state.trial
+        if trial and trial.refuse():
+            # Rather the set before it than safe mode.
+            raise
         parts.safe_mode = True
         parts.problems += error.problems
         return fallback(path)

@@ -145,7 +145,7 @@ def _wait(repl: BoardRepl, set_id: str, models: Sequence[str], timeout_s: float)
                 break
             if what.get("failed") == set_id:
                 raise VerifyError(
-                    f"set {set_id} did not come up in three boots; the board went back to "
+                    f"set {set_id} did not come up; the board went back to "
                     f"{what.get('set', PLAIN_WORDS)} by itself, which runs; it said:\n"
                     f"{text.strip()}"
                 )

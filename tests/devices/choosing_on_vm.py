@@ -1,8 +1,8 @@
 """Runs on the VM: what the boot.py and main.py of a flash make of it.
 
 For each line "FOLDER WORDS" on stdin a line of JSON: the folder boot.py puts in front of sys.path,
-the pins it sets, and, unless WORDS is "choose", what main.py's Trial makes of it; "good" and
-"excuse" are then told to that.
+the pins it sets, and, unless WORDS is "choose", what main.py's Trial makes of it; "good",
+"refuse" and "excuse" are then told to that.
 """
 
 import json

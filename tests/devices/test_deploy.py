@@ -172,6 +172,32 @@ def test_a_set_that_does_not_come_up_gives_way_by_itself(live, monkeypatch):
     assert board.active[2] == "good"
 
 
+def test_settings_the_board_refuses_are_taken_back_at_once(live, monkeypatch):
+    """As those of an older host may be; in safe mode the good minute would come all the same."""
+    board = live()
+    good = board.deploy()
+    board.settle()
+    real = deploy_set.wanted
+    settings = b'{"device": "b1", "limit_mc": "warm"}'
+    monkeypatch.setattr(deploy_set, "wanted", lambda to: real(to) | {"config.json": settings})
+    starts = board.board.resets.total()
+    with pytest.raises(VerifyError, match=rf"did not come up.*{good.set_id} by itself") as told:
+        board.deploy()
+    assert "limit_mc: 'warm', a number from" in str(told.value)
+    assert board.active[:3] == ["a", good.set_id, "back"]
+    # One to stop it, one to the refused set, one back.
+    assert board.board.resets.total() == starts + 3
+
+
+def test_refused_settings_of_the_only_set_are_lived_with(live, monkeypatch):
+    board = live(plain=False)
+    real = deploy_set.wanted
+    settings = b'{"device": "b1"}'
+    monkeypatch.setattr(deploy_set, "wanted", lambda to: real(to) | {"config.json": settings})
+    with pytest.raises(VerifyError, match="runs, but not as meant: .*relay"):
+        board.deploy()
+
+
 class CutError(Exception):
     pass
 

@@ -179,6 +179,8 @@ def test_every_cut_leaves_the_old_set_or_the_new_one(chooser, tmp_path, before, 
         ("3", "count", ("a", "back"), "a"),
         ("0", "good", ("b", "good"), "b"),
         ("2", "excuse", ("b", "2"), "b"),
+        ("0", "refuse", ("b", "3"), "b"),
+        ("good", "refuse", ("b", "good"), "b"),
         ("good", "count", ("b", "good"), "b"),
         ("good", "good", ("b", "good"), "b"),
         ("back", "good", ("b", "back"), "b"),
@@ -201,6 +203,21 @@ def test_boots_on_trial_are_counted_and_a_cut_while_counting_changes_nothing(
     for length in range(len(line) + 1):
         (root / "active.new").write_bytes(line[:length])
         assert chooser.ask(root)["path"] == f"/{slot}", length
+
+
+def test_a_refused_set_gives_way_at_the_next_boot_unless_there_is_no_other(chooser, tmp_path):
+    root = tmp_path / "flash"
+    root.mkdir()
+    on_trial(root)
+    refused = Active.parse((root / "active").read_text())
+    chooser.ask(root, "refuse")
+    told = chooser.ask(root, "count")
+    assert (told["path"], told["failed"]) == ("/a", refused.id)
+    record(root, slot="b", id=refused.id, state="0", other="a")
+    (root / "a" / "manifest").unlink()
+    chooser.ask(root, "refuse")
+    assert chooser.ask(root)["path"] == "/b"
+    assert Active.parse((root / "active").read_text()).state == "1"
 
 
 def test_a_board_that_went_back_says_so_until_the_next_deploy(chooser, tmp_path):
