@@ -18,6 +18,7 @@ EXPECTED_SKIPS = HERE / "expected_skips.txt"
 SLOW_FILES = {
     "bridge/test_bridge_api.py",
     "bridge/test_bridge_damaged_store.py",
+    "bridge/test_bridge_deployed.py",
     "bridge/test_bridge_reload.py",
     "bridge/test_bridge_mqtt_boards.py",
     "bridge/test_bridge_alarm_gateways.py",

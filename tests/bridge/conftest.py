@@ -62,13 +62,16 @@ class Bridge:
         http: bool = True,
         path: str = "",
         module: str = "host.bridge",
+        command: list[str] | None = None,
+        cwd: Path = ROOT,
     ) -> "Bridge":
-        command = [sys.executable, "-m", module, "--store", str(self.store)]
-        command += ["--http", f"127.0.0.1:{self.port}"] if http else []
-        command += ["--print-decisions", *arguments]
-        env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'firmware'}:{path}"}
+        if command is None:
+            command = [sys.executable, "-m", module, "--store", str(self.store)]
+            command += ["--http", f"127.0.0.1:{self.port}"] if http else []
+            command += ["--print-decisions", *arguments]
+        env = {**os.environ, "PYTHONPATH": f"{cwd}:{cwd / 'firmware'}:{path}"}
         with self.log.open("ab") as log, self.out.open("ab") as out:
-            self.process = subprocess.Popen(command, stdout=out, stderr=log, cwd=ROOT, env=env)
+            self.process = subprocess.Popen(command, stdout=out, stderr=log, cwd=cwd, env=env)
         if wait:
             eventually(self.ready, 15, "bridge is ready")
         return self
