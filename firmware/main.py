@@ -48,7 +48,7 @@ class Trial:
             self.record[2] = "good"
             self._write()
 
-    def refuse(self):
+    def withdraw(self):
         """What is wrong with the set no other boot can mend; whether another one runs from the
         next boot on.
         """

@@ -88,7 +88,7 @@ def _settings(parts):
         return load(path)
     except ConfigError as error:
         trial = parts.boot_state.trial
-        if trial and trial.refuse():
+        if trial and trial.withdraw():
             # Rather the set before it than safe mode.
             raise
         parts.safe_mode = True
