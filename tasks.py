@@ -162,20 +162,23 @@ def flash(
     iterable=["bundle"],
     help={
         "port": "default: the only one that looks like the board",
-        "board": "a file in boards/, with its default settings",
+        "board": "a file in boards/: keeps the board's own settings",
         "agent": "an agent's file: board, models, settings",
         "bundle": "folder of a model; may be repeated",
+        "defaults": "with --board: replace the board's own settings",
         "dry_run": "say what would be written",
         "json": "for programs",
         "restart": "--no-restart leaves the board at its prompt",
     },
 )
 def deploy(
-    _, port="", board="", agent="", bundle=None, dry_run=False, json=False, restart=True
+    _, port="", board="", agent="", bundle=None, defaults=False, dry_run=False, json=False,
+    restart=True,
 ):  # fmt: skip
     """Put firmware, settings and models on a board; see them run."""
     words = _options(port=port, board=board, agent=agent, bundle=bundle, dry_run=dry_run, json=json)
-    _python("host.devices.deploy", *words, *_options(no_restart=not restart))
+    words += _options(defaults=defaults, no_restart=not restart)
+    _python("host.devices.deploy", *words)
 
 
 @task(

@@ -76,6 +76,12 @@ def _text(path):
         return "''"
 
 
+def _read(path, start, size):
+    with open(path, "rb") as file:
+        file.seek(start)
+        return binascii.b2a_base64(file.read(size)).decode().strip()
+
+
 def _room():
     status = os.statvfs("/")
     return f"{status[1]} {status[3]}"

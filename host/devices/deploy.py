@@ -1,7 +1,7 @@
 """Put firmware, settings and models on a board, all or nothing, and see them run.
 
     python -m host.devices.deploy [--port P] [--board B] [--agent FILE] [--bundle DIR ...]
-                                  [--dry-run] [--json] [--no-restart]
+                                  [--defaults] [--dry-run] [--json] [--no-restart]
 
 docs/deploy.md says what lies where on the board, and what a cut at any moment leaves.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from host.devices.board_repl import BoardRepl
 from host.devices.boards import Board, load_board
 from host.devices.console import Console, run_verb
 from host.devices.deploy_board import perform, read_state
-from host.devices.deploy_plan import Plan, make_plan
+from host.devices.deploy_kept import kept
+from host.devices.deploy_plan import BoardState, Plan, make_plan
 from host.devices.deploy_set import Target
 from host.devices.errors import DeviceError, NoAnswerError, SettingsError, VerifyError
 
@@ -68,22 +70,25 @@ def deploy(
     *,
     dry_run: bool = False,
     restart: bool = True,
+    keep: bool = False,
     patience: float = 1.0,
 ) -> DeployResult:
     """Make the board at `port` run what `target` (an AgentFile) says.
 
-    dry_run: says what would be written; the program on the board is stopped and started again for
-    it. patience: time limits, made for real boards, are so many times longer. Raises DeviceErrors:
-    SettingsError and BuildError before the port is opened, later the others; the board then runs
-    what it ran before, or is about to go back to it by itself.
+    keep: the board's own settings, if it has some, and, if `target` names no models, its models
+    stay. dry_run: says what would be written; the program on the board is stopped and started
+    again for it. patience: time limits, made for real boards, are so many times longer. Raises
+    DeviceErrors: SettingsError and BuildError before the port is opened (those about what is to be
+    kept later), later the others; the board then runs what it ran before, or is about to go back
+    to it by itself.
     """
-    models = deploy_set.check(target)
-    files = deploy_set.wanted(target)
+    deploy_set.check(target)
+    deploy_set.wanted(target)
     begin = time.monotonic()
     with BoardRepl(port, patience=patience) as repl:
         console.step(f"{port}: stopping the program", port=port)
         repl.enter()
-        plan = _put(repl, files, console, dry_run)
+        plan, models = _put(repl, target, console, dry_run, keep)
         hello: dict[str, Any] = {}
         if restart or dry_run:
             repl.reset()
@@ -104,9 +109,17 @@ def deploy(
         )
 
 
-def _put(repl: BoardRepl, files: dict[str, bytes], console: Console, dry_run: bool) -> Plan:
+def _put(
+    repl: BoardRepl, target: Target, console: Console, dry_run: bool, keep: bool
+) -> tuple[Plan, list[str]]:
+    # The plan, and the names of the models.
     try:
-        plan = make_plan(read_state(repl), files)
+        state = read_state(repl)
+        with tempfile.TemporaryDirectory() as folder:
+            if keep:
+                target = _kept(repl, state, target, Path(folder), console)
+            models, files = deploy_set.check(target), deploy_set.wanted(target)
+        plan = make_plan(state, files)
         _tell(plan, console)
         if not dry_run:
             with console.progress(f"set {plan.set_id}", plan.sent) as done:
@@ -117,7 +130,20 @@ def _put(repl: BoardRepl, files: dict[str, bytes], console: Console, dry_run: bo
         # Back to work with what it had.
         repl.reset()
         raise
-    return plan
+    return plan, models
+
+
+def _kept(
+    repl: BoardRepl, state: BoardState, target: Target, folder: Path, console: Console
+) -> Target:
+    own = kept(repl, state, target, folder)
+    if own is not target:
+        models = "and models " if own.bundles and not target.bundles else ""
+        console.step(
+            f"the board keeps its own settings {models}as {own.config['device']}",
+            device=own.config["device"],
+        )
+    return own
 
 
 def _tell(plan: Plan, console: Console) -> None:
@@ -173,7 +199,9 @@ def _wait(repl: BoardRepl, set_id: str, models: Sequence[str], timeout_s: float)
 
 def _choose(options: argparse.Namespace) -> Target:
     if not options.agent and not options.board:
-        raise SettingsError(["say what to deploy: --agent FILE, or --board NAME for its defaults"])
+        raise SettingsError(["say what to deploy: --agent FILE, or --board NAME"])
+    if options.agent and options.defaults:
+        raise SettingsError(["--agent has settings of its own: leave --defaults out"])
     if not options.agent:
         board = load_board(options.board)
         return _Choice(board, board.device_config(device=board.name), tuple(options.bundle))
@@ -191,7 +219,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
     target = _choose(options)
     deploy_set.check(target)
     port = ports.choose(options.port, target.board)
-    result = deploy(port, target, console, dry_run=options.dry_run, restart=not options.no_restart)
+    keep = not options.agent and not options.defaults
+    restart = not options.no_restart
+    result = deploy(port, target, console, dry_run=options.dry_run, restart=restart, keep=keep)
     if result.running:
         text = (
             f"running: set {result.set_id}, firmware {result.hello.get('fw')} on {port}, "
@@ -212,6 +242,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--board", help="a file in boards/, e.g. esp32")
     parser.add_argument("--agent", type=Path, help="an agent's file: board, models, settings")
     parser.add_argument("--bundle", type=Path, action="append", default=[], help="may be repeated")
+    parser.add_argument(
+        "--defaults", action="store_true", help="without --agent: replace the board's own settings"
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be written")
     parser.add_argument("--no-restart", action="store_true", help="leave the board at its prompt")
     parser.add_argument("--json", action="store_true", help="for programs")

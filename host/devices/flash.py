@@ -115,6 +115,7 @@ def _deploy(
     options: Options, found: ChipFound, alive: repl_wait.Alive, port: str, console: Console
 ) -> DeployResult | None:
     target = options.agent
+    keep = target is None
     if target is None and not alive.banner:
         console.step("the agent on the board stays as it is; --agent FILE changes it")
         return None
@@ -122,7 +123,7 @@ def _deploy(
         # The end of its address tells one board from the next of its kind.
         name = "-".join([options.board.name, found.mac.replace(":", "")[-6:]]).rstrip("-")
         target = defaults(options.board, name, console)
-    return deploy(port, target, console)
+    return deploy(port, target, console, keep=keep)
 
 
 def defaults(board: Board, device: str, console: Console) -> Defaults:

@@ -87,6 +87,53 @@ def test_the_verb_on_an_empty_board(live, capsys):
     assert board.active[:4] == ["a", result["set_id"], "1", "-"]
 
 
+def by_name(board, capsys, *words):
+    """Exit code, and what `invoke deploy --board simulated` said last."""
+    capsys.readouterr()
+    code = deploy.main(["--board", "simulated", "--port", board.port, "--json", *words])
+    return code, json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_without_a_file_the_board_keeps_its_settings_and_models(live, capsys):
+    board = live()
+    agent = Agent(MODELS, limit_mc=41000, site="cellar")
+    first = board.deploy(agent)
+    code, told = by_name(board, capsys)
+    assert (code, told["set_id"], told["changed"]) == (0, first.set_id, [])
+    board.settle()
+    # Other models with the settings that are there; then none of it.
+    code, told = by_name(board, capsys, "--bundle", str(MODELS[0]))
+    assert (code, told["hello"]["models"]) == (0, {"cooling": "cooling@2"})
+    assert set_files(board.flash, "b") == wanted(Agent(MODELS[:1], limit_mc=41000, site="cellar"))
+    code, told = by_name(board, capsys, "--defaults")
+    assert (code, told["hello"]["dev"], told["hello"]["models"]) == (0, "simulated", {})
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        (b'{"device": "b1", ', "the board's own settings cannot be read"),
+        (b"[]", "the board's own settings cannot be read: they are no object"),
+        (
+            json.dumps(load_board("esp32").device_config(device="b1")).encode(),
+            "they are for the board esp32, not simulated",
+        ),
+        (
+            json.dumps({**Agent().config, "limit_mc": 1}).encode(),
+            "the board's own settings: limit_mc: 1, a number from",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_kept_are_not_written_over(live, capsys, config, why):
+    board = live(files={"config.json": config})
+    code, told = by_name(board, capsys)
+    assert (code, told["error"]) == (3, "SettingsError")
+    assert why in told["message"]
+    assert "--defaults" in told["message"]
+    assert (board.flash / "config.json").read_bytes() == config
+    assert not (board.flash / "a").exists()
+
+
 def test_a_full_flash_leaves_what_runs_running(live, monkeypatch):
     """As told by the board; that it is right about a real flash is tested on an emulated chip."""
     board = live()
@@ -194,7 +241,7 @@ def test_refused_settings_of_the_only_set_are_lived_with(live, monkeypatch):
     real = deploy_set.wanted
     settings = b'{"device": "b1"}'
     monkeypatch.setattr(deploy_set, "wanted", lambda to: real(to) | {"config.json": settings})
-    with pytest.raises(VerifyError, match="runs, but not as meant: .*relay"):
+    with pytest.raises(VerifyError, match=r"runs, but not as meant: .*relay"):
         board.deploy()
 
 
