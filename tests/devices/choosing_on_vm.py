@@ -2,7 +2,7 @@
 
 For each line "FOLDER WORDS" on stdin a line of JSON: the folder boot.py puts in front of sys.path,
 the pins it sets, and, unless WORDS is "choose", what main.py's Trial makes of it; "good",
-"refuse" and "excuse" are then told to that.
+"withdraw" and "excuse" are then told to that.
 """
 
 import json

@@ -179,8 +179,8 @@ def test_every_cut_leaves_the_old_set_or_the_new_one(chooser, tmp_path, before, 
         ("3", "count", ("a", "back"), "a"),
         ("0", "good", ("b", "good"), "b"),
         ("2", "excuse", ("b", "2"), "b"),
-        ("0", "refuse", ("b", "3"), "b"),
-        ("good", "refuse", ("b", "good"), "b"),
+        ("0", "withdraw", ("b", "3"), "b"),
+        ("good", "withdraw", ("b", "good"), "b"),
         ("good", "count", ("b", "good"), "b"),
         ("good", "good", ("b", "good"), "b"),
         ("back", "good", ("b", "back"), "b"),
@@ -210,12 +210,12 @@ def test_a_refused_set_gives_way_at_the_next_boot_unless_there_is_no_other(choos
     root.mkdir()
     on_trial(root)
     refused = Active.parse((root / "active").read_text())
-    chooser.ask(root, "refuse")
+    chooser.ask(root, "withdraw")
     told = chooser.ask(root, "count")
     assert (told["path"], told["failed"]) == ("/a", refused.id)
     record(root, slot="b", id=refused.id, state="0", other="a")
     (root / "a" / "manifest").unlink()
-    chooser.ask(root, "refuse")
+    chooser.ask(root, "withdraw")
     assert chooser.ask(root)["path"] == "/b"
     assert Active.parse((root / "active").read_text()).state == "1"
 
