@@ -11,9 +11,12 @@ FULL_INT8 = (
 _ELEMENTWISE = "compute it before the model, as a feature, or replace it by a dense layer"
 _SELECT = "use MAXIMUM, MINIMUM or a RELU, or decide outside the model"
 _OUTSIDE = "leave it out of the model and compute it from the model's output"
-_RECURRENT = "use keras.layers.LSTM with a fixed batch of 1, or 1-D convolutions"
+_RECURRENT = "use keras.layers.LSTM, GRU or SimpleRNN with unroll=True, or 1-D convolutions"
 _STATIC = "convert with a fixed batch of 1 and fixed shapes, so that it is not needed"
-_NEAREST = "use RESIZE_NEAREST_NEIGHBOR (UpSampling2D with interpolation='nearest')"
+_NEAREST = (
+    "use RESIZE_NEAREST_NEIGHBOR (keras.ops.image.resize with interpolation='nearest';"
+    " UpSampling2D becomes TILE) or Conv2DTranspose"
+)
 _ACTIVATION = "use RELU, RELU6, LEAKY_RELU, HARD_SWISH, LOGISTIC or TANH"
 
 # operator: what to use instead
@@ -21,8 +24,17 @@ INSTEAD = {
     "SELECT": _SELECT,
     "SELECT_V2": _SELECT,
     "WHERE": _SELECT,
+    "GREATER": _SELECT,
+    "GREATER_EQUAL": _SELECT,
+    "LESS": _SELECT,
+    "LESS_EQUAL": _SELECT,
+    "EQUAL": _SELECT,
+    "NOT_EQUAL": _SELECT,
     "BATCH_MATMUL": "use a Dense layer (FULLY_CONNECTED); attention between activations is not run",
-    "GATHER": "use STRIDED_SLICE or SPLIT with constant indices, or pick items before the model",
+    "GATHER": (
+        "use STRIDED_SLICE or SPLIT with constant indices, or pick items before the model; a"
+        " Reshape with an open batch becomes it too: convert with a fixed batch of 1"
+    ),
     "GATHER_ND": "use STRIDED_SLICE or SPLIT with constant indices",
     "SLICE": "use STRIDED_SLICE (x[:, a:b] in Keras)",
     "EMBEDDING_LOOKUP": "feed the embedded vector, or one-hot input and a Dense layer",
@@ -63,7 +75,7 @@ INSTEAD = {
     "SPACE_TO_BATCH_ND": "use CONV_2D with a dilation: newer converters emit it",
     "BATCH_TO_SPACE_ND": "use CONV_2D with a dilation: newer converters emit it",
     "MIRROR_PAD": "use PAD, or padding='same'",
-    "TILE": "let ADD or MUL broadcast",
+    "TILE": f"let ADD or MUL broadcast; to scale an image up, {_NEAREST}",
     "BROADCAST_TO": "let ADD or MUL broadcast",
     "BROADCAST_ARGS": _STATIC,
     "FILL": _STATIC,
@@ -79,7 +91,7 @@ INSTEAD = {
     "UNIDIRECTIONAL_SEQUENCE_RNN": _RECURRENT,
     "BIDIRECTIONAL_SEQUENCE_RNN": _RECURRENT,
     "BIDIRECTIONAL_SEQUENCE_LSTM": _RECURRENT,
-    "WHILE": "convert the LSTM with unroll=False and a fixed batch of 1, or unroll the loop",
+    "WHILE": "unroll the loop: recurrent layers have unroll=True",
     "IF": "decide outside the model",
     "CALL_ONCE": "freeze variables before converting",
     "VAR_HANDLE": "freeze variables before converting; state is kept in an LSTM only",

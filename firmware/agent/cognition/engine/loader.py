@@ -57,7 +57,8 @@ def _place(graph, max_arena_bytes, keep_inputs):
             tensor.type != schema.INT32 or tensor in graph.inputs
         ):
             raise UnsupportedError(
-                "model input or output (tensor %d) is %s; int8 and float32 are supported"
+                "model input or output (tensor %d) is %s; int8 and float32 are supported: "
+                "inference_input_type = inference_output_type = tf.int8"
                 % (tensor.index, tensor.type_name)
             )
     spans = lifetimes(graph, ops.shares, keep_inputs)

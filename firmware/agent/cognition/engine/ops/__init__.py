@@ -78,8 +78,8 @@ def check(operators):
             from ..errors import UnsupportedError
 
             raise UnsupportedError(
-                "%s version %d is not supported: this engine runs int8 %s"
-                % (op.name, op.version, _supported())
+                "%s version %d is not supported: invoke check-model tells what to use instead. "
+                "This engine runs int8 %s" % (op.name, op.version, _supported())
             )
 
 
