@@ -78,7 +78,7 @@ def check(operators):
             from ..errors import UnsupportedError
 
             raise UnsupportedError(
-                "%s version %d is not supported: invoke check-model tells what to use instead. "
+                "%s version %d is not supported: ./run check-model tells what to use instead. "
                 "This engine runs int8 %s" % (op.name, op.version, _supported())
             )
 
