@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from host.bridge import audit
 from host.bridge.errors import CommandRefused, StoreBusy
 from host.bridge.logs import event
 from host.bridge.store import Store
@@ -148,7 +149,7 @@ class Commands:
         kept = args if len(str(args)) < 500 else "too long to keep"
         row = (who.via, who.name, device, txn, name, kept, ok, msg)
         try:
-            await self._writer.call(self._store.add_command, *row)
+            await self._writer.call(audit.add, self._store, *row)
         except (StoreBusy, TypeError, ValueError) as error:
             event(LOG, logging.WARNING, "command not audited", reason=error)
 

@@ -20,6 +20,7 @@ from host.bridge.errors import ConfigError, StoreBusy, StoreFull
 from host.bridge.hub import Hub
 from host.bridge.link import Intake, Link
 from host.bridge.logs import event
+from host.bridge.only_one import only_one
 from host.bridge.records import Record
 from host.bridge.registry import Registry, Status
 from host.bridge.running_gateways import RunningGateways
@@ -167,12 +168,12 @@ def serve(config: Config, load: Callable[[], Config] | None = None) -> None:
         backoff = Backoff(1.0, 30.0)
         while True:
             try:
-                service = Service(config, load)
-                break
+                with only_one(config.store.path):
+                    await Service(config, load).run()
+                return
             except StoreFull as error:
                 event(LOG, logging.ERROR, f"not started yet: {error}")
                 await asyncio.sleep(backoff.delay_s())
-        await service.run()
 
     sys.setswitchinterval(SWITCH_S)
     # What is loaded by now stays: looking through it for garbage would hold up everything else.

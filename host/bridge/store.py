@@ -11,10 +11,9 @@ Blocking; used from one thread at a time. `StoreBusy`: nothing of this call was 
 import errno
 import json
 import sqlite3
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from host.bridge import encoding, retention, salvage
 from host.bridge.encoding import encode
@@ -25,6 +24,7 @@ from host.bridge.schema import opened
 MAX_REJECTED = 1000
 # A full disk shows as either, depending on what SQLite was writing.
 FULL = ("SQLITE_FULL", "SQLITE_IOERR")
+T = TypeVar("T")
 
 
 class Store:
@@ -33,6 +33,7 @@ class Store:
         self.path = path
         self._telemetry_every_s = telemetry_every_s
         self._synced: bool | None = None
+        self._retention = retention.Retention()
         # The file set aside and what was saved of it, if that happened in this run.
         self.set_aside: tuple[Path, dict[str, int]] | None = None
         try:
@@ -44,12 +45,7 @@ class Store:
                     raise
                 self._replace()
         except (OSError, sqlite3.Error) as error:
-            if is_full(error):
-                raise StoreFull(f"store {path}: {error}; is there room on the disk?") from error
-            raise StoreUnusable(
-                f"store {path}: {getattr(error, 'strerror', None) or error}; it must be a file "
-                "this program can write, made by it or new. Give another with --store FILE"
-            ) from error
+            raise unusable(path, error) from error
 
     def close(self) -> None:
         self._db.close()
@@ -95,7 +91,7 @@ class Store:
                     new.append(record)
             return new
 
-        return self._transaction(work)
+        return self.transaction(work)
 
     def _insert(
         self, db: sqlite3.Connection, item: Incoming, lives: dict[str, int]
@@ -141,8 +137,10 @@ class Store:
     ) -> list[Record]:
         """The newest records first; `before` a record id, to page on."""
         where, values = ["1"], []
+        # Decisions are most of all records: found sooner from the newest on than sorted by id.
+        by_kind = "+kind" if kind == "dec" and device is None else "kind"
         for column, op, value in (
-            ("kind", "=", kind),
+            (by_kind, "=", kind),
             ("device", "=", device),
             ("id", "<", before),
         ):
@@ -161,7 +159,7 @@ class Store:
         return self._select("WHERE id > ? ORDER BY id LIMIT ?", record_id, limit)
 
     def _select(self, rest: str, *values: object) -> list[Record]:
-        rows = self._read(f"SELECT id,device,boot,seq,kind,at,body FROM records {rest}", values)
+        rows = self.read(f"SELECT id,device,boot,seq,kind,at,body FROM records {rest}", values)
         return [Record._make((*row[:6], json.loads(row[6]))) for row in rows]
 
     # -- devices, telemetry, cursors, commands -------------------------------------------------
@@ -177,7 +175,7 @@ class Store:
         )
 
     def devices(self) -> dict[str, dict[str, Any]]:
-        rows = self._read("SELECT device, hello FROM devices WHERE hello != '{}'", ())
+        rows = self.read("SELECT device, hello FROM devices WHERE hello != '{}'", ())
         return {device: json.loads(hello) for device, hello in rows}
 
     def _life(self, db: sqlite3.Connection, device: str) -> int:
@@ -193,25 +191,42 @@ class Store:
         """Keep one reading per `telemetry_every_s` of each (device, unix seconds, reading)."""
         every = self._telemetry_every_s
         values = [(device, at - at % every, encode(body)) for device, at, body in rows]
-        self._transaction(
+        self.transaction(
             lambda db: db.executemany("INSERT OR REPLACE INTO telemetry VALUES (?,?,?)", values),
             synced=False,
         )
 
     def telemetry(self, device: str, since: int, limit: int = 2000) -> list[dict[str, Any]]:
-        rows = self._read(
+        """The newest readings from `since` on, oldest of them first."""
+        rows = self.read(
             "SELECT body FROM telemetry WHERE device=? AND at>=? ORDER BY at DESC LIMIT ?",
             (device, since, limit),
         )
         return [json.loads(row[0]) for row in reversed(rows)]
 
+    def telemetry_start(self, device: str, since: int, limit: int) -> int:
+        """From when on there are at most `limit` readings."""
+        some = "SELECT at FROM telemetry WHERE device=? AND at>=? ORDER BY at DESC LIMIT ?"
+        first = self.read(f"SELECT min(at) FROM ({some})", (device, since, limit))[0][0]
+        return since if first is None else first
+
+    def telemetry_page(
+        self, device: str, since: int, limit: int
+    ) -> tuple[list[dict[str, Any]], int]:
+        """The oldest readings from `since` on, and from when on to ask for the next."""
+        rows = self.read(
+            "SELECT at, body FROM telemetry WHERE device=? AND at>=? ORDER BY at LIMIT ?",
+            (device, since, limit),
+        )
+        return [json.loads(body) for _, body in rows], rows[-1][0] + 1 if rows else since
+
     def cursor(self, gateway: str) -> int:
         """Id of the last record `gateway` delivered; 0 before the first."""
-        rows = self._read("SELECT record_id FROM cursors WHERE gateway=?", (gateway,))
+        rows = self.read("SELECT record_id FROM cursors WHERE gateway=?", (gateway,))
         return rows[0][0] if rows else 0
 
     def set_cursor(self, gateway: str, record_id: int) -> None:
-        self._transaction(
+        self.transaction(
             lambda db: db.execute(
                 "INSERT OR REPLACE INTO cursors VALUES (?,?)", (gateway, record_id)
             ),
@@ -219,69 +234,40 @@ class Store:
         )
 
     def behind(self, gateway: str) -> int:
-        """How many records `gateway` has not delivered yet."""
-        sql = "SELECT count(*) FROM records WHERE id > ?"
-        return self._read(sql, (self.cursor(gateway),))[0][0]
+        """How many records `gateway` has not delivered yet; ids that were dropped by age out of
+        their order count, too: counting rows would read them all.
+        """
+        first, last = self._guarded(retention.ends)
+        return max(0, last - max(self.cursor(gateway), first - 1))
 
     def notes(self, gateway: str) -> dict[str, str]:
         """What a gateway keeps for itself from one start to the next."""
-        return dict(self._read("SELECT name, value FROM notes WHERE gateway=?", (gateway,)))
+        return dict(self.read("SELECT name, value FROM notes WHERE gateway=?", (gateway,)))
 
     def note(self, gateway: str, name: str, value: str) -> None:
         row = (gateway, name, value)
-        self._transaction(lambda db: db.execute("INSERT OR REPLACE INTO notes VALUES (?,?,?)", row))
-
-    def add_command(
-        self,
-        source: str,
-        who: str,
-        device: str,
-        txn: str,
-        name: str,
-        args: Any,
-        ok: bool | None,
-        msg: str,
-    ) -> None:
-        """One line of the audit: who asked what of which board, and what came of it."""
-        row = (time.time(), source, who, device, txn, name, encode(args), ok, msg)
-        self._transaction(
-            lambda db: db.execute(
-                "INSERT INTO commands (at,source,who,device,txn,name,args,ok,msg) "
-                "VALUES (?,?,?,?,?,?,?,?,?)",
-                row,
-            )
-        )
-
-    def commands(self, limit: int) -> list[dict[str, Any]]:
-        names = ("at", "source", "who", "device", "id", "name", "args", "ok", "msg")
-        columns = "at,source,who,device,txn,name,args,ok,msg"
-        sql = f"SELECT {columns} FROM commands ORDER BY id DESC LIMIT ?"
-        return [dict(zip(names, row, strict=True)) for row in self._read(sql, (limit,))]
+        self.transaction(lambda db: db.execute("INSERT OR REPLACE INTO notes VALUES (?,?,?)", row))
 
     # -- retention -----------------------------------------------------------------------------
 
-    def prune(self, max_age_s: float, max_bytes: int, now: float) -> int:
-        """Drop what is older than `max_age_s`, then the oldest until it fits; records dropped."""
-        dropped = self._transaction(lambda db: retention.by_age(db, now - max_age_s))
-        while self.used_bytes() > max_bytes:
-            part = self._transaction(retention.a_twentieth)
-            if not part:
-                break
-            dropped += part
-        if dropped:
-            self._read("PRAGMA incremental_vacuum", ())
-        return dropped
+    def prune(self, max_age_s: float, max_bytes: int, now: float) -> tuple[int, bool]:
+        """A step of dropping what is older than `max_age_s`, and the oldest until the rest fits:
+        records dropped, and whether there is more to do.
+        """
+        step = self._retention.step
+        dropped, more = self.transaction(lambda db: step(db, now - max_age_s, max_bytes))
+        if not more:
+            self._guarded(retention.give_back)
+        return dropped, more
 
     def used_bytes(self) -> int:
         """Room that records take in the file, without what is free in it. Raises StoreBusy."""
-        pages, free, size = (
-            self._read(f"PRAGMA {name}", ())[0][0]
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        return (pages - free) * size
+        return self._guarded(retention.used_bytes)
 
-    def _transaction(self, work: Any, synced: bool = True) -> Any:
-        """synced: on disk when this returns. What a power cut may take back needs no wait: a cursor
+    def transaction(self, work: Callable[[sqlite3.Connection], T], synced: bool = True) -> T:
+        """What `work` returns; all that it did is kept, or nothing. Raises StoreBusy.
+
+        synced: on disk when this returns. What a power cut may take back needs no wait: a cursor
         that is an old one again only delivers twice.
         """
         db = self._db
@@ -303,11 +289,24 @@ class Store:
                 raise _trouble(error) from error
             raise
 
-    def _read(self, sql: str, values: Any) -> list[tuple[Any, ...]]:
+    def read(self, sql: str, values: Any) -> list[tuple[Any, ...]]:
+        return self._guarded(lambda db: db.execute(sql, values).fetchall())
+
+    def _guarded(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return self._db.execute(sql, values).fetchall()
+            return work(self._db)
         except sqlite3.Error as error:
             raise _trouble(error) from error
+
+
+def unusable(path: Path, error: Exception) -> StoreUnusable:
+    """What to raise when the store at `path` cannot be opened."""
+    if is_full(error):
+        return StoreFull(f"store {path}: {error}; is there room on the disk?")
+    return StoreUnusable(
+        f"store {path}: {getattr(error, 'strerror', None) or error}; it must be a file "
+        "this program can write, made by it or new. Give another with --store FILE"
+    )
 
 
 def is_full(error: Exception) -> bool:

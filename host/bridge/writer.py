@@ -28,7 +28,7 @@ MAX_WAITING = 4096
 # One board that floods cannot take the others' places.
 MAX_WAITING_EACH = 256
 MAX_BATCH = 256
-PRUNE_EVERY_S = 600
+PRUNE_EVERY_S = 60
 # 4000 rows a second, in pieces that delay records and links little.
 TELEMETRY_ROWS = 200
 TELEMETRY_PAUSE_S = 0.05
@@ -176,7 +176,12 @@ class Writer:
             self._clock = ClockWatch(float(seen) if seen else None, now, time.monotonic())
         trusted = self._clock.trusted(now, time.monotonic())
         age_s = limits.max_age_days * 86400.0 if trusted else math.inf
-        dropped = await self.call(self._store.prune, age_s, limits.max_mb * 1_000_000, now)
+        dropped, more = 0, True
+        while more:
+            some, more = await self.call(self._store.prune, age_s, limits.max_mb * 1_000_000, now)
+            dropped += some
+            while self._waiting and self.problem is None:
+                await self._commit()
         if trusted:  # or a clock that is wrong at two starts would follow on itself
             await self.call(self._store.note, "bridge", "clock", str(now))
         if dropped:

@@ -55,6 +55,6 @@ def test_a_malformed_record_that_is_no_text_holds_up_nothing(tmp_path: Path) -> 
 
     asyncio.run(asyncio.wait_for(say(), 10))
     stored = target.core.store.records()
-    rejected = target.core.store._read("SELECT seq FROM rejected ORDER BY seq", ())
+    rejected = target.core.store.read("SELECT seq FROM rejected ORDER BY seq", ())
     assert [record.seq for record in stored] == [4]
     assert rejected == [(2,), (3,)]

@@ -2,7 +2,6 @@
 
 import resource
 import sqlite3
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ from host.bridge.records import Incoming
 from host.bridge.store import Store
 from tests.bridge.conftest import Bridge, eventually
 from tests.bridge.fake_board import FakeBoard
-
-DAY_S = 86400.0
 
 
 def item(device: str, boot: int, seq: int, received: float = 1000.0, **more: Any) -> Incoming:
@@ -99,19 +96,6 @@ def test_locked_database_is_busy_not_broken(store: Store) -> None:
     assert len(store.add([item("a", 1, 1)])) == 1
 
 
-def test_retention_by_age_and_by_size(store: Store) -> None:
-    now = time.time()
-    store.add([item("a", 1, n, received=now - 10 * DAY_S) for n in range(1, 11)])
-    store.add([item("a", 2, n, received=now, pad="x" * 2000) for n in range(1, 201)])
-    assert store.prune(5 * DAY_S, 10**9, now) == 10
-    assert len(keys(store)) == 200
-    dropped = store.prune(5 * DAY_S, 200_000, now)
-    left = keys(store)
-    assert 0 < len(left) == 200 - dropped < 200
-    assert left[-1] == ("a", 2, 200)
-    assert store.used_bytes() <= 200_000
-
-
 def test_telemetry_is_thinned(tmp_path: Path) -> None:
     store = Store(tmp_path / "s.db", telemetry_every_s=10)
     store.add_telemetry([("a", at, {"n": at}) for at in range(100, 130)])
@@ -154,6 +138,21 @@ def test_unusable_stores_say_so(tmp_path: Path, spoil: Any, word: str) -> None:
     assert "--store" in str(error.value)
 
 
+def test_a_second_bridge_on_one_store_is_refused(
+    bridge: Bridge, board: FakeBoard, tmp_path: Path
+) -> None:
+    bridge.start("--port", str(board.path))
+    other = Bridge(tmp_path)
+    assert bridge.process
+    other.start("--port", str(tmp_path / "elsewhere"), wait=False)
+    assert other.process
+    assert other.process.wait(15) == 2
+    assert f"another bridge (process {bridge.process.pid}) has it" in other.log.read_text()
+    bridge.kill()
+    other.start("--port", str(tmp_path / "elsewhere"))  # a lock does not outlive its holder
+    other.kill()
+
+
 def test_a_bridge_that_starts_on_a_full_disk_waits_for_room(
     bridge: Bridge, board: FakeBoard
 ) -> None:
@@ -166,6 +165,16 @@ def test_a_bridge_that_starts_on_a_full_disk_waits_for_room(
     eventually(lambda: "not started yet" in bridge.log.read_text(), 15)
     assert bridge.process
     assert bridge.process.poll() is None
+    # Without a loop that serves it still has to go when told.
+    assert bridge.stop() < 5
+    assert bridge.process.returncode == 0
+    bridge.log.write_text("")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+    try:
+        bridge.start("--port", str(board.path), wait=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    eventually(lambda: "not started yet" in bridge.log.read_text(), 15)
     resource.prlimit(bridge.process.pid, resource.RLIMIT_FSIZE, before)
     eventually(bridge.ready, 20)
     board.decide()

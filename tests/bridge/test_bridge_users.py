@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from host.bridge import audit
 from host.bridge.commands import COMMANDS, Commands, allowed
 from host.bridge.schema import SCHEMA_VERSION
 from host.bridge.store import Store
@@ -122,7 +123,7 @@ def test_a_command_is_audited_though_who_asked_went_away(tmp_path: Path) -> None
         await asyncio.sleep(0.01)
         commands.answered("box", {"id": sent[0]["id"], "ok": True})
         await asyncio.sleep(0.01)
-        rows = await writer.call(store.commands, 10)
+        rows = await writer.call(audit.newest, store, 10)
         await writer.drain()
         return rows
 
@@ -142,7 +143,7 @@ def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> No
             "VALUES (1,'web','a','x','auto','{}',1,'')"
         )
     store = Store(path)
-    assert [row["who"] for row in store.commands(10)] == [""]
+    assert [row["who"] for row in audit.newest(store, 10)] == [""]
     store.note("modbus", "box", "1")
     assert store.notes("modbus") == {"box": "1"}
     store.close()

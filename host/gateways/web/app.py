@@ -23,6 +23,7 @@ from starlette.responses import (
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from host.bridge import audit
 from host.bridge.commands import COMMANDS, allowed
 from host.bridge.core import Core
 from host.bridge.errors import StoreBusy
@@ -168,7 +169,8 @@ class Pages:
     async def commands(self, request: Request) -> Response:
         core = self._core
         if request.method == "GET":
-            return JSONResponse({"commands": await core.writer.call(core.store.commands, 50)})
+            asked = await core.writer.call(audit.newest, core.store, 50)
+            return JSONResponse({"commands": asked})
         if not self._sessions.may_command(request):
             return problem(HTTPStatus.FORBIDDEN, "the page is out of date; load it again")
         try:

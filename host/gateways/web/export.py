@@ -73,21 +73,30 @@ async def decisions(core: Core, device: str | None, count: int) -> AsyncIterator
 
 def _decision(record: Record) -> list[Any]:
     body, phi = record.body, record.body.get("phi")
-    head = [iso(record.at), record.device, record.boot, record.seq]
+    head = [iso(record.at), _plain(record.device), record.boot, record.seq]
     read = [cell(body["in"].get(key)) for key, cell in READINGS.values()]
     rest = [cell(body.get(key)) for key, cell in DECISION.values()]
     if not phi:
         return [*head, *read, *rest, None, None, None]
     unit, scale = in_people_units(phi)
     parts = "; ".join(f"{name} {value * scale:+.6g}" for name, value in contributions(phi))
-    return [*head, *read, *rest, _plain(phi["of"]), _plain(unit), parts]
+    return [*head, *read, *rest, _plain(phi["of"]), _plain(unit), _plain(parts)]
 
 
 async def telemetry(core: Core, device: str, since: int, count: int) -> AsyncIterator[bytes]:
     """A heading, then the readings kept of a board, oldest first."""
     yield line(["time", "device", *TELEMETRY])
-    found = await core.writer.call(core.store.telemetry, device, since, count)
-    for reading in found:
-        at = reading.get("received") or reading.get("at") or 0
-        cells = [cell(reading.get(key)) for key, cell in TELEMETRY.values()]
-        yield line([iso(at), device, *cells])
+    call, store = core.writer.call, core.store
+    since = await call(store.telemetry_start, device, since, count)
+    while count > 0:
+        found, since = await call(store.telemetry_page, device, since, min(count, PAGE))
+        yield b"".join(line(_reading(device, reading)) for reading in found)
+        if len(found) < PAGE:
+            return
+        count -= len(found)
+
+
+def _reading(device: str, reading: dict[str, Any]) -> list[Any]:
+    at = reading.get("received") or reading.get("at") or 0
+    cells = [cell(reading.get(key)) for key, cell in TELEMETRY.values()]
+    return [iso(at), _plain(device), *cells]
