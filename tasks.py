@@ -11,7 +11,7 @@ from invoke import Context, Exit, task
 def _python(module: str, *words: object) -> None:
     """Become `python -m module`: its messages, exit code and Ctrl-C are its own."""
     sys.stdout.flush()
-    command = [sys.executable, "-m", module, *(str(word) for word in words)]
+    command = [sys.executable, "-m", "host.start", module, *(str(word) for word in words)]
     if os.name != "nt":
         os.execv(sys.executable, command)
     raise Exit(code=subprocess.run(command).returncode)
@@ -284,10 +284,16 @@ def new_agent(
     _python("host.devices.new_agent", *words)
 
 
-@task(iterable=["chip"], help={"chip": "e.g. esp32, esp32c3; may be repeated (default: all)"})
-def build(_, chip=None):
-    """Compile the engine for chips, native kernels included."""
-    _python("host.devices.build", *(chip or []))
+@task(
+    iterable=["chip"],
+    help={
+        "chip": "e.g. esp32, esp32c3; may be repeated (default: all)",
+        "json": "for programs",
+    },
+)
+def build(_, chip=None, json=False):
+    """Compile the firmware for chips, native kernels included."""
+    _python("host.devices.build", *(chip or []), *_options(json=json))
 
 
 @task(

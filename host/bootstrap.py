@@ -161,7 +161,7 @@ def main(argv: list[str]) -> int:
     ensure_environment(needed_set(argv))
     put_checkout_on_path()
     os.chdir(ROOT)
-    command = [str(venv_python()), "-m", "invoke", *(argv or ["--list"])]
+    command = [str(venv_python()), "-m", "host.start", "invoke", *(argv or ["--list"])]
     if os.name != "nt":
         os.execv(command[0], command)
     return subprocess.run(command).returncode

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.version import VERSION
-from host.devices.console import Console, run_verb
+from host.devices.console import Console, Parser, run_verb
 from host.devices.doctoring.finding import Finding, State
 
 if TYPE_CHECKING:
@@ -149,8 +149,7 @@ def doctor(options: argparse.Namespace, console: Console) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    p = argparse.ArgumentParser(prog="python -m host.doctor", description=__doc__)
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
+    p = Parser("doctor", __doc__)
     p.add_argument("--port", nargs="?", const="", help="look at a board (default: the only one)")
     p.add_argument("--board", help="the kind of board it should be (./run boards)")
     p.add_argument("--agent", type=Path, metavar="FILE", help="the agent's file it should run")

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host.devices.boards import BOARDS, DEFAULT_SITE, Board, load_board
-from host.devices.errors import SettingsError
+from host.devices.boards import BOARDS, DEFAULT_SITE, Board, config_problems, load_board
+from host.devices.errors import SettingsError, UnknownBoardError
 
 # What the firmware speaks today.
 LINKS = ("serial",)
@@ -42,9 +42,10 @@ class AgentFile:
 
 
 def load(path: Path) -> AgentFile:
-    """Read and check an agent's file. Raises SettingsError with all problems, UnknownBoardError."""
+    """Read and check an agent's file. Raises SettingsError with all problems."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        # Some editors begin a file with a mark of its encoding.
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError([f"{path}: cannot be read: {error}"]) from error
     except tomllib.TOMLDecodeError as error:
@@ -52,7 +53,7 @@ def load(path: Path) -> AgentFile:
     problems = [f"{key}: there is no such entry" for key in raw if key not in _KEYS]
     name, bundles, settings = raw.get("board"), raw.get("bundles", []), raw.get("settings")
     if not isinstance(name, str):
-        problems.append("board: the name of a board is needed, see invoke boards")
+        problems.append("board: the name of a board is needed, see ./run boards")
     if raw.get("link", LINKS[0]) not in LINKS:
         problems.append(f"link: {raw['link']!r}, {' or '.join(LINKS)} is needed")
     if not isinstance(bundles, list) or not all(isinstance(each, str) for each in bundles):
@@ -66,13 +67,18 @@ def load(path: Path) -> AgentFile:
     ]
     if not isinstance(settings, dict):
         problems.append("[settings] is missing")
-    board = load_board(name) if isinstance(name, str) else None
+    board = None
+    try:
+        board = load_board(name) if isinstance(name, str) else None
+    except UnknownBoardError as error:
+        problems.append(f"board: {error}")
     config: dict[str, Any] = {}
-    if board and isinstance(settings, dict):
+    if isinstance(settings, dict):
         if "board" in settings:
             problems.append("settings.board: stands above, as board")
-        config = {"site": DEFAULT_SITE, **settings, "board": board.name}
-        problems += [f"settings.{problem}" for problem in board.problems(config)]
+        config = {"site": DEFAULT_SITE, **settings, "board": board.name if board else "unknown"}
+        found = board.problems(config) if board else config_problems(config)
+        problems += [f"settings.{problem}" for problem in found]
     if problems or board is None:
         raise SettingsError([f"{path}: {problem}" for problem in problems])
     return AgentFile(path, board, raw.get("link", LINKS[0]), config, folders)
@@ -96,7 +102,7 @@ def text_of(agent: AgentFile) -> str:
     bundles = [_relative(folder, agent.path.parent) for folder in agent.bundles]
     lines = [
         f"# {agent.config['device']}: checked whenever it is read. What else [settings] may hold:",
-        "# firmware/agent/config.py; the pins of this board: invoke boards --show "
+        "# firmware/agent/config.py; the pins of this board: ./run boards --show "
         + agent.board.name,
         "",
         f"board = {_value(agent.board.name)}",

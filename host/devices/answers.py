@@ -1,4 +1,4 @@
-"""The answers to `invoke new-agent`, as text and as parts of /config.json: pure.
+"""The answers to `./run new-agent`, as text and as parts of /config.json: pure.
 
 sensors   "case=ds18b20:4 ambient=ntc:34 power=ina219:21,22 fan=tach:27", "fan=none" leaves one out
 output    "26 nc high": pin, contact the fan hangs on, level that draws the relay

@@ -109,7 +109,9 @@ class BoardRepl:
                 raise PortBusyError(
                     f"{self.device} cannot be opened ({error}); is another program using it?"
                 ) from error
-            raise PortError(f"{self.device} is not there; invoke boards lists ports") from error
+            raise PortError(
+                f"{self.device} is not there; ./run doctor lists the ports there are"
+            ) from error
         transport.serial.write_timeout = READ_S * 5 * self.patience
         return transport
 
@@ -152,7 +154,7 @@ class BoardRepl:
         raise NoAnswerError(
             f"{self.device}: {expression[:40]}... was not answered in {TRIES} tries ({trouble}); "
             "what ran before still does after a reset: check cable and hub, press EN on the board, "
-            "deploy again (invoke doctor tells more)"
+            "deploy again (./run doctor tells more)"
         )
 
     def say(self, code: str, timeout_s: float = CALL_S) -> str:
@@ -212,7 +214,7 @@ class BoardRepl:
         said = f"it says {tail!r}" if tail else "nothing comes at all"
         raise NoAnswerError(
             f"{self.device}: no MicroPython prompt in {timeout_s:.0f} s, {said}; press EN "
-            "on the board and try again; if it never had MicroPython, invoke flash; invoke doctor "
+            "on the board and try again; if it never had MicroPython, ./run flash; ./run doctor "
             "tells more"
         )
 

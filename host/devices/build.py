@@ -22,6 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from host.devices.assembler import AssemblyError, assemble, read
+from host.devices.console import Console, Parser, run_verb
 from host.devices.errors import BuildError
 from host.devices.merge import merge
 from host.devices.mpy import callable_asm, compile_source
@@ -162,14 +163,17 @@ def label_of(name: str) -> str:
 
 
 def build(chip: str, out: Path = OUT) -> tuple[Path, dict[str, bytes]]:
-    """Writes out/<chip>/ anew; returns it, and what it holds."""
+    """Writes out/<chip>/ anew; returns it, and what it holds. Raises BuildError."""
     files = board_files(chip)
     folder = out / chip
     shutil.rmtree(folder, ignore_errors=True)
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    try:
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    except OSError as error:
+        raise BuildError(f"{folder} cannot be written: {error}") from error
     return folder, files
 
 
@@ -190,24 +194,41 @@ def _is_engine(name: str, ending: str) -> bool:
     return name.startswith(ENGINE + "/") and name.endswith(ending)
 
 
+def run(options: argparse.Namespace, console: Console) -> None:
+    """The verb. Raises BuildError."""
+    unknown = [chip for chip in options.chips if chip not in CHIPS]
+    if unknown:
+        raise BuildError(
+            f"there is no chip {', '.join(unknown)}; known are: {', '.join(sorted(CHIPS))}"
+        )
+    built = []
+    for chip in options.chips or CHIPS:
+        folder, files = build(chip, options.out)
+        modules = [data for name, data in files.items() if name.endswith(".mpy")]
+        facts = {
+            "chip": chip,
+            "folder": str(folder),
+            "modules": len(modules),
+            "bytes": sum(map(len, modules)),
+            "kernels": CHIPS[chip].kernels or "viper",
+            "engine_bytes": engine_bytes(files),
+            "text_bytes": text_bytes(files),
+        }
+        built.append(facts)
+        console.line(
+            "{folder}: {modules} modules, {bytes:,} B; the engine with the kernels {kernels} "
+            "{engine_bytes:,} B, its texts {text_bytes:,} B".format(**facts)
+        )
+    console.done(built=built)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="invoke build", description="Compile what boards run.")
+    parser = Parser("build", "Compile what boards run.")
     parser.add_argument("chips", nargs="*", metavar="chip", help=f"default: {' '.join(CHIPS)}")
     parser.add_argument("--out", type=Path, default=OUT, help="default: build/")
+    parser.add_argument("--json", action="store_true", help="for programs")
     options = parser.parse_args(arguments)
-    try:
-        for chip in options.chips or CHIPS:
-            folder, files = build(chip, options.out)
-            modules = [data for name, data in files.items() if name.endswith(".mpy")]
-            print(
-                f"{folder}: {len(modules)} modules, {sum(map(len, modules)):,} B; the engine "
-                f"with the kernels {CHIPS[chip].kernels or 'viper'} {engine_bytes(files):,} B, "
-                f"its texts {text_bytes(files):,} B"
-            )
-    except BuildError as error:
-        print(f"build: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_verb(options.json, lambda console: run(options, console))
 
 
 if __name__ == "__main__":

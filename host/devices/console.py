@@ -11,19 +11,32 @@ else: events as they happen ({"event": ...}), and at the end {"event": "done", .
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any, TextIO
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn, TextIO
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
 
-from host.devices.errors import DeviceError, ProblemsError
+from host.devices.errors import DeviceError, ProblemsError, UsageError
 
 INTERRUPTED = 130
+# Columns a bar with all its figures takes.
+WIDE = 60
 
 
 class Console:
@@ -40,7 +53,7 @@ class Console:
     @property
     def colour(self) -> bool:
         """Whether stdout may carry colour."""
-        return self.out.isatty() and not os.environ.get("NO_COLOR") and not self.as_json
+        return draws(self.out) and not os.environ.get("NO_COLOR") and not self.as_json
 
     def step(self, text: str, **facts: Any) -> None:
         """Something begins or has been found out; `facts` for programs."""
@@ -78,11 +91,16 @@ class Console:
     @contextlib.contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
         """Yields done(so_far), in bytes: a bar on a terminal, tenths as events for programs."""
-        if self.as_json:
-            yield self._tenths(what, total)
+        if self.as_json or not total:
+            yield self._tenths(what, total) if total else lambda so_far: None
             return
-        columns = (TextColumn("   {task.description}"), BarColumn(), DownloadColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=self._rich) as bar:
+        fixed = Column(no_wrap=True)
+        columns: list[ProgressColumn] = [TextColumn("   {task.description}", table_column=fixed)]
+        if self._rich.width < WIDE:
+            columns += [TextColumn("{task.percentage:>3.0f}%", table_column=fixed), BarColumn(10)]
+        else:
+            columns += [BarColumn(), DownloadColumn(), TimeRemainingColumn()]
+        with Progress(*columns, console=self._rich) as bar:
             task = bar.add_task(what, total=total)
             yield lambda so_far: bar.update(task, completed=so_far)
 
@@ -102,6 +120,30 @@ class Console:
         print(json.dumps(facts, separators=(",", ":")), file=self.out, flush=True)
 
 
+class Parser(argparse.ArgumentParser):
+    """A verb's command line; what is wrong with it is told like any other error."""
+
+    def __init__(self, verb: str, description: str | None) -> None:
+        super().__init__(prog=f"./run {verb}", description=description)
+        self.formatter_class = argparse.RawDescriptionHelpFormatter
+        self._verb = verb
+        self._words: Sequence[str] = ()
+
+    def parse_args(self, args: Sequence[str] | None = None) -> argparse.Namespace:  # type: ignore[override]
+        self._words = sys.argv[1:] if args is None else args
+        return super().parse_args(args)
+
+    def error(self, message: str) -> NoReturn:
+        error = UsageError(f"{message}; ./run --help {self._verb} tells what there is")
+        Console("--json" in self._words).fail(error)
+        sys.exit(error.exit_code)
+
+
+def draws(out: TextIO) -> bool:
+    """Whether `out` is a terminal that takes colours and a moving cursor."""
+    return out.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
 def run_verb(as_json: bool, verb: Callable[[Console], int | None]) -> int:
     """Call a verb; its exit code, with every DeviceError and Ctrl-C told in the house's way."""
     console = Console(as_json)
@@ -117,3 +159,9 @@ def run_verb(as_json: bool, verb: Callable[[Console], int | None]) -> int:
         # The reader has gone; keep Python from failing once more as it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        full = f"; temporary files go to {tempfile.gettempdir()}: make room there"
+        hint = full if error.errno == errno.ENOSPC and not error.filename else ""
+        failed = DeviceError(f"this computer refuses: {error}{hint}")
+        console.fail(failed)
+        return failed.exit_code

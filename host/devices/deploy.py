@@ -21,7 +21,7 @@ from typing import Any
 from host.devices import agent_file, deploy_set, ports
 from host.devices.board_repl import BoardRepl
 from host.devices.boards import Board, load_board
-from host.devices.console import Console, run_verb
+from host.devices.console import Console, Parser, run_verb
 from host.devices.deploy_board import perform, read_state
 from host.devices.deploy_kept import kept
 from host.devices.deploy_plan import BoardState, Plan, make_plan
@@ -183,7 +183,7 @@ def _wait(repl: BoardRepl, set_id: str, models: Sequence[str], timeout_s: float)
         said = f"; it says:\n{text.strip()}" if text.strip() else ""
         raise NoAnswerError(
             f"set {set_id} is on the board, which has not said that it runs in {timeout_s:.0f} s"
-            f"{said}\npress EN and look with invoke monitor; after three boots it goes back to "
+            f"{said}\npress EN and look with ./run monitor; after three boots it goes back to "
             "what ran before by itself"
         )
     for kind, what in repl.frames(PROBLEMS_S * repl.patience):
@@ -236,8 +236,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="invoke deploy", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = Parser("deploy", __doc__)
     parser.add_argument("--port", help="default: the only one that looks like the board")
     parser.add_argument("--board", help="a file in boards/, e.g. esp32")
     parser.add_argument("--agent", type=Path, help="an agent's file: board, models, settings")

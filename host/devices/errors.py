@@ -10,6 +10,12 @@ class DeviceError(Exception):
     exit_code = 1
 
 
+class UsageError(DeviceError):
+    """The command line is wrong."""
+
+    exit_code = 2
+
+
 class ProblemsError(DeviceError):
     """Something with several faults at once. `problems`: one message each."""
 

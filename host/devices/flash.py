@@ -18,7 +18,7 @@ from typing import Any
 
 from host.devices import agent_bundles, agent_file, deploy_set, images, ports, repl_wait
 from host.devices.boards import Board, list_boards, load_board
-from host.devices.console import Console, run_verb
+from host.devices.console import Console, Parser, run_verb
 from host.devices.deploy import DeployResult, deploy
 from host.devices.deploy_set import Target
 from host.devices.errors import (
@@ -233,8 +233,7 @@ def _verb(words: argparse.Namespace, console: Console) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    p = argparse.ArgumentParser(prog="invoke flash", description=__doc__)
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
+    p = Parser("flash", __doc__)
     p.add_argument("--board", help="a file in boards/, e.g. esp32")
     p.add_argument("--agent", type=Path, help="an agent's file: board, models, settings")
     p.add_argument("--port", help="serial port, pty or URL (default: found by its USB id)")

@@ -17,7 +17,7 @@ from host.devices.errors import ImageError
 from host.devices.image_file import version_key
 
 _HEAD = """\
-# Official MicroPython images, as first fetched over checked HTTPS by `invoke flash`. Commit this
+# Official MicroPython images, as first fetched over checked HTTPS by `./run flash`. Commit this
 # file: an image that differs later is refused.
 """
 _FORMS = {

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from host.devices import ports
 from host.devices.boards import load_board
-from host.devices.console import Console, run_verb
+from host.devices.console import Console, Parser, run_verb
 from host.devices.errors import PortError
 from host.devices.monitoring.commands import PromptError, parse
 from host.devices.monitoring.log_file import RECEIVED, LogFile, read_log
@@ -30,8 +30,7 @@ PLOTTED = "case_mc,fan"
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m host.devices.monitor", description=__doc__)
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
+    p = Parser("monitor", __doc__)
     p.add_argument("port", metavar="PORT", nargs="?", help="default: the only one with a board")
     p.add_argument("--board", help="kind of board, to find its port by")
     p.add_argument("--baud", type=int, default=115200)
@@ -87,7 +86,7 @@ def monitor(
     device = find(options)
     interactive = may_prompt(console) and not options.raw and options.wait is None
     if plot and not interactive:
-        console.step("the plot needs a terminal; it is left out")
+        console.step("the plot needs a terminal that moves its cursor; it is left out")
     log = LogFile(options.log) if options.log else None
 
     async def watch_port() -> None:

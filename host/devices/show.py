@@ -1,4 +1,4 @@
-"""`invoke boards`: the boards there are, and with --show one of them: its pins and its budgets.
+"""`./run boards`: the boards there are, and with --show one of them: its pins and its budgets.
 
     python -m host.devices.show [--show NAME] [--json]
 
@@ -7,7 +7,6 @@ Drawn for 80 columns. Colours repeat what the marks say, so nothing is lost with
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from rich.text import Text
 
 from host.devices.agent_bundles import FIRMWARE_HEAP_KB
 from host.devices.boards import Board, list_boards, load_board
-from host.devices.console import Console, run_verb
+from host.devices.console import Console, Parser, run_verb
 from host.devices.pins import USES, users_of
 
 # 48 files of an ESP32 in blocks of 4 KB, measured; docs/boards.md.
@@ -250,7 +249,7 @@ def show(console: Console, name: str = "") -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="invoke boards", description="The boards there are.")
+    parser = Parser("boards", "The boards there are.")
     parser.add_argument("--show", metavar="NAME", default="", help="draw one: pins and budgets")
     parser.add_argument("--json", action="store_true", help="for programs")
     options = parser.parse_args(argv)

@@ -9,7 +9,7 @@ from host.devices import agent_file
 from host.devices.agent_bundles import DEFAULT_BUNDLES, choose
 from host.devices.agent_file import AgentFile, load
 from host.devices.boards import BOARDS, list_boards, load_board
-from host.devices.errors import SettingsError, UnknownBoardError
+from host.devices.errors import SettingsError
 
 COOLING, ANOMALY = DEFAULT_BUNDLES
 
@@ -94,9 +94,22 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(SettingsError) as caught:
         load(tmp_path / "x.toml")
     assert len(caught.value.problems) == 3
-    (tmp_path / "x.toml").write_text('board = "esp23"')
-    with pytest.raises(UnknownBoardError):
+
+
+def test_an_unknown_board_is_one_problem_among_all(tmp_path):
+    text = 'board = "esp23"\nlink = "string"\n[settings]\ndevice = "x"\nlimit_mc = 1\n'
+    (tmp_path / "x.toml").write_text(text)
+    with pytest.raises(SettingsError) as caught:
         load(tmp_path / "x.toml")
+    for words in ("board: there is no board 'esp23', did", "link: 'string'", "limit_mc: 1, a"):
+        assert any(words in problem for problem in caught.value.problems), words
+
+
+def test_a_file_with_a_mark_of_its_encoding(tmp_path):
+    path = tmp_path / "x.toml"
+    agent_file.write(AgentFile(path, ESP32, "serial", ESP32.device_config(device="x"), ()))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert load(path).config["device"] == "x"
 
 
 ESP32 = load_board("esp32")

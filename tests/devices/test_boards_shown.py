@@ -1,4 +1,4 @@
-"""`invoke boards`: drawings as people see them, facts as programs get them."""
+"""`./run boards`: drawings as people see them, facts as programs get them."""
 
 import json
 import os

@@ -88,7 +88,7 @@ def test_the_verb_on_an_empty_board(live, capsys):
 
 
 def by_name(board, capsys, *words):
-    """Exit code, and what `invoke deploy --board simulated` said last."""
+    """Exit code, and what `./run deploy --board simulated` said last."""
     capsys.readouterr()
     code = deploy.main(["--board", "simulated", "--port", board.port, "--json", *words])
     return code, json.loads(capsys.readouterr().out.splitlines()[-1])

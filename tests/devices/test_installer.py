@@ -75,7 +75,7 @@ def test_offers_only_what_is_on_this_machine(made: Installer) -> None:
     assert offers["esp32"]["version"] == "1.26.1"
     assert {"usbVendorId": 0x10C4, "usbProductId": 0xEA60} in offers["esp32"]["usb"]
     assert offers["esp32-s3"]["version"] is None
-    assert "invoke flash --board esp32-s3 --dry-run" in offers["esp32-s3"]["problem"]
+    assert "./run flash --board esp32-s3 --dry-run" in offers["esp32-s3"]["problem"]
     for answer in (
         ask(made.manifest, board="esp32-s3"),
         ask(made.manifest, board="../esp32"),

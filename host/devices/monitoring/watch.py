@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from host.bridge.validate import DURABLE
-from host.devices.console import Console
+from host.devices.console import Console, draws
 from host.devices.errors import DeviceError
 from host.devices.monitoring import words
 from host.devices.monitoring.commands import HELP, Command, PromptError, complete, parse
@@ -285,4 +285,4 @@ async def _first(tasks: list[asyncio.Task[Any]]) -> None:
 def may_prompt(console: Console) -> bool:
     """Whether there is a terminal to draw on and type at."""
     terminal = sys.stdin is not None and sys.stdin.isatty()
-    return terminal and console.out.isatty() and not console.as_json
+    return terminal and draws(console.out) and not console.as_json

@@ -72,7 +72,7 @@ async function start(board) {
       progress(done, total) { byId("bar").value = (100 * done) / total; },
     });
     const what = written ? "written and verified" : "was there already, nothing had to be written";
-    finish("done", `MicroPython ${manifest.version} ${what}. The agent itself comes next: invoke deploy on a computer with Fanwise.`);
+    finish("done", `MicroPython ${manifest.version} ${what}. The agent itself comes next: ./run deploy on a computer with Fanwise.`);
   } catch (error) {
     const hint = error instanceof WrongBoard ? "" : ` ${HINT}${writing ? UNFINISHED : ""}`;
     finish("failed", `${error.message}${hint}`);

