@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.cognition.engine import Model, ops
+from agent.cognition.engine import Model, ops, planner
 from agent.cognition.engine.graph import Graph
 from agent.cognition.engine.planner import Span, place
 from host import reference
@@ -131,6 +131,22 @@ def test_random_models(make, arena_of):
         if ram > head + states(data):
             larger.append((seed, ram, head))
     assert larger == []
+
+
+def test_many_tensors_are_placed_once(arena_of, monkeypatch):
+    """Time grows with the square of their number: no file may take minutes to load."""
+    b = Builder()
+    x = b.tensor((60, 4), 0.1, 3)
+    parts = []
+    for _ in range(5):
+        each = [b.tensor((4,), 0.1, 3) for _ in range(60)]
+        parts += b.operator("UNPACK", [x], each, 1, num=60, axis=0)
+    data = b.build([x], parts)
+    tried: list[int] = []
+    greedy = planner._greedy
+    monkeypatch.setattr(planner, "_greedy", lambda spans: (tried.append(1), greedy(spans))[1])
+    assert Model(data).ram <= arena_of(data)[0]
+    assert len(tried) == 1
 
 
 def test_kept_inputs_cost_their_bytes():

@@ -12,6 +12,9 @@ they are read, as in TFLite-Micro, unless the caller asks to keep them.
 
 ALIGNMENT = 16
 
+# From so many spans on only the first order is tried: time grows with the square of their number.
+_MANY = 256
+
 
 class Span:
     """Bytes needed from operator `first` to operator `last`, both included."""
@@ -35,15 +38,16 @@ _ORDERS = (
 
 def place(spans: list) -> int:
     """Sets the offset of every span and returns the size of the arena in bytes."""
-    best = -1
-    least = _least(spans)
+    best = 0
+    few = len(spans) < _MANY
+    least = _least(spans) if few else 0
     for order in _ORDERS:
         end, offsets = _greedy(sorted(spans, key=order))
-        if best < 0 or end < best:
+        if not best or end < best:
             best = end
             for span, offset in offsets:
                 span.begin = offset
-        if best <= least:
+        if best <= least or not few:
             break
     return best
 
