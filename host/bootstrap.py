@@ -152,7 +152,12 @@ def ensure_environment(name: str) -> None:
 def put_checkout_on_path() -> None:
     """The project runs from its checkout, wherever that is; board code keeps its name here."""
     site = next((VENV / "lib").glob("python*/site-packages"), VENV / "Lib" / "site-packages")
-    (site / "fanwise.pth").write_text(f"{ROOT}\n{ROOT / 'firmware'}\n")
+    path, text = site / "fanwise.pth", f"{ROOT}\n{ROOT / 'firmware'}\n"
+    try:
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+    except OSError as error:
+        raise InstallError(f"environment: cannot write {path}: {error}") from error
 
 
 def main(argv: list[str]) -> int:

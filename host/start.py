@@ -7,6 +7,7 @@ Modules take a second to load, in which they cannot see to that themselves.
 """
 
 import runpy
+import signal
 import sys
 
 USAGE, INTERRUPTED = 2, 130
@@ -49,6 +50,8 @@ def main(words: list[str]) -> None:
             sys.argv = [module, *rest]
             runpy.run_module(module, run_name="__main__", alter_sys=True)
     except KeyboardInterrupt:
+        # The impatient press it twice.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         print("stopped", file=sys.stderr)
         sys.exit(INTERRUPTED)
 

@@ -170,6 +170,11 @@ class BoardRepl:
             except _LINE_ERRORS:
                 self._recover()
 
+    def let_go(self) -> None:
+        """Start whatever is at a prompt anew, without waiting for anything."""
+        with contextlib.suppress(OSError, serial.SerialException):
+            self._transport.serial.write(b"\r\x03\x03\x02import machine\rmachine.reset()\r")
+
     def frames(self, timeout_s: float) -> Iterator[tuple[str, Any]]:
         """Yields ("frame", {...}) and ("text", "...") as they come, for so long at most. The port
         is opened again if it goes away, as that of a board with USB of its own does on reset.

@@ -5,8 +5,9 @@
         return run_verb(options.json, lambda console: flash(options, console))
 
 Errors and progress go to stderr. With --json stdout carries one JSON object per line and nothing
-else: events as they happen ({"event": ...}), and at the end {"event": "done", ...} or {"event":
-"error", "error": <class>, "message": ..., "exit_code": ...}.
+else: events as they happen ({"event": ...}), and at the end {"event": "done", ...}, {"event":
+"error", "error": <class>, "message": ..., "exit_code": ...} or, after Ctrl-C, {"event": "stopped",
+"message": ..., "exit_code": 130}.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from rich.progress import (
 from rich.table import Column
 
 from host.devices.errors import DeviceError, ProblemsError, UsageError
+from host.devices.monitoring.words import printable
 
 INTERRUPTED = 130
 # Columns a bar with all its figures takes.
@@ -60,7 +62,7 @@ class Console:
         if self.as_json:
             self._write({"event": "step", "text": text, **facts})
         else:
-            self._rich.print(f"-- {text}", markup=False)
+            self._rich.print(f"-- {_harmless(text)}", markup=False)
 
     def event(self, name: str, **facts: Any) -> None:
         """For programs only."""
@@ -86,7 +88,7 @@ class Console:
             facts = {"error": name, "message": str(error), "exit_code": error.exit_code}
             self._write({"event": "error", **facts})
         for problem in problems:
-            print(f"error: {problem}", file=self.err, flush=True)
+            print(f"error: {_harmless(problem)}", file=self.err, flush=True)
 
     @contextlib.contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -118,6 +120,11 @@ class Console:
 
     def _write(self, facts: dict[str, Any]) -> None:
         print(json.dumps(facts, separators=(",", ":")), file=self.out, flush=True)
+
+
+def _harmless(text: str) -> str:
+    # It may quote a board.
+    return "\n".join(map(printable, text.splitlines()))
 
 
 class Parser(argparse.ArgumentParser):
@@ -152,8 +159,10 @@ def run_verb(as_json: bool, verb: Callable[[Console], int | None]) -> int:
     except DeviceError as error:
         console.fail(error)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("stopped", file=console.err)
+    except KeyboardInterrupt as stopped:
+        message = str(stopped) or "stopped"
+        console.event("stopped", message=message, exit_code=INTERRUPTED)
+        print(message, file=console.err)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader has gone; keep Python from failing once more as it flushes at exit.

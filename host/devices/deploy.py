@@ -26,7 +26,7 @@ from host.devices.deploy_board import perform, read_state
 from host.devices.deploy_kept import kept
 from host.devices.deploy_plan import BoardState, Plan, make_plan
 from host.devices.deploy_set import Target
-from host.devices.errors import DeviceError, NoAnswerError, SettingsError, VerifyError
+from host.devices.errors import DeviceError, NoAnswerError, SettingsError, Stopped, VerifyError
 
 # A set that does not come up is given up after three boots, each with 5 s before the next.
 HELLO_S = 90.0
@@ -87,14 +87,24 @@ def deploy(
     begin = time.monotonic()
     with BoardRepl(port, patience=patience) as repl:
         console.step(f"{port}: stopping the program", port=port)
-        repl.enter()
-        plan, models = _put(repl, target, console, dry_run, keep)
+        try:
+            repl.enter()
+            plan, models = _put(repl, target, console, dry_run, keep)
+        except KeyboardInterrupt:
+            repl.let_go()
+            raise Stopped("stopped: the board goes back to work with what it had") from None
         hello: dict[str, Any] = {}
         if restart or dry_run:
             repl.reset()
         if restart and not dry_run:
             console.step("waiting for the board to say what runs")
-            hello = _wait(repl, plan.set_id, models, HELLO_S * patience)
+            try:
+                hello = _wait(repl, plan.set_id, models, HELLO_S * patience)
+            except KeyboardInterrupt:
+                raise Stopped(
+                    f"stopped: set {plan.set_id} is on the board, which has not said yet whether "
+                    "it runs; if not, the board goes back by itself: ./run doctor tells"
+                ) from None
         return DeployResult(
             port=port,
             set_id=plan.set_id,
@@ -126,7 +136,7 @@ def _put(
                 perform(repl, plan.ops, done)
     except NoAnswerError:
         raise
-    except (DeviceError, KeyboardInterrupt):
+    except DeviceError:
         # Back to work with what it had.
         repl.reset()
         raise

@@ -10,6 +10,10 @@ class DeviceError(Exception):
     exit_code = 1
 
 
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C in the middle of something; the message says what that leaves."""
+
+
 class UsageError(DeviceError):
     """The command line is wrong."""
 

@@ -22,6 +22,7 @@ from host.devices.errors import (
     NoAnswerError,
     PortBusyError,
     PortError,
+    Stopped,
     VerifyError,
     WrongChipError,
 )
@@ -84,10 +85,6 @@ class ChipFound:
     mac: str
     flash_kb: int
     table: bytes
-
-
-class Stopped(KeyboardInterrupt):
-    """Ctrl-C while the flash was being changed."""
 
 
 class Esptool:

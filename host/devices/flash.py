@@ -28,7 +28,7 @@ from host.devices.errors import (
     VerifyError,
     WrongChipError,
 )
-from host.devices.esptool_program import BAUD, SAFE_BAUD, ChipFound, Esptool, Stopped
+from host.devices.esptool_program import BAUD, SAFE_BAUD, ChipFound, Esptool
 from host.devices.flash_layout import Layout, take_apart, why_erase
 
 PRESS_EN = "press EN (or RST) on the board now, with BOOT let go"
@@ -216,12 +216,7 @@ def _options(words: argparse.Namespace) -> Options:
 
 
 def _verb(words: argparse.Namespace, console: Console) -> int:
-    try:
-        done = flash(_options(words), console)
-    except Stopped as stopped:
-        console.event("stopped", message=str(stopped))
-        print(stopped, file=console.err)
-        raise
+    done = flash(_options(words), console)
     chip, mac, deployed = done.chip.chip, done.chip.mac, done.deployed
     console.done(
         port=done.port, chip=chip, mac=mac, version=done.version, written=done.written,

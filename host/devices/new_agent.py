@@ -76,9 +76,13 @@ class Dialogue:
 
     def _line(self, prompt: str) -> str:
         print(prompt, end="", file=self._out, flush=True)
-        line = self._in.readline(MAX_ANSWER)
+        line = ""
+        try:
+            line = self._in.readline(MAX_ANSWER)
+        finally:
+            if not line:
+                print(file=self._out)
         if not line:
-            print(file=self._out)
             raise DeviceError("the questions were not answered: nothing is written")
         return line.strip()
 

@@ -12,6 +12,7 @@ import pytest
 
 from host.devices import build, deploy, flash, monitor, mpy, new_agent, show
 from host.devices.console import Console, run_verb
+from host.devices.errors import DeviceError, Stopped
 from host.devices.mpy import compile_source
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +66,19 @@ def test_ctrl_c_while_a_verb_is_loaded(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("stopped", "told"), [(KeyboardInterrupt(), "stopped"), (Stopped("half done"), "half done")]
+)
+def test_ctrl_c_is_told_to_programs_too(capsys, stopped, told):
+    def verb(console):
+        raise stopped
+
+    assert run_verb(True, verb) == 130
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"event": "stopped", "message": told, "exit_code": 130}
+    assert err == f"{told}\n"
+
+
+@pytest.mark.parametrize(
     ("error", "told"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "temporary files go to"),
@@ -80,6 +94,15 @@ def test_what_this_computer_refuses_is_no_traceback(capsys, error, told):
     assert json.loads(out)["exit_code"] == 1
     assert err.startswith("error: this computer refuses: ")
     assert told in err
+
+
+def test_what_a_board_said_cannot_drive_the_terminal(capsys):
+    def verb(console):
+        console.step("a \x1b[2J banner")
+        raise DeviceError("it said:\n\x1b]0;mine\x07")
+
+    assert run_verb(False, verb) == 1
+    assert capsys.readouterr().err == "-- a \\x1b[2J banner\nerror: it said:\n\\x1b]0;mine\\x07\n"
 
 
 def on_a_terminal(monkeypatch, use, columns, **environment):

@@ -15,6 +15,7 @@ from host.devices.errors import (
     NoAnswerError,
     PortBusyError,
     SettingsError,
+    Stopped,
     VerifyError,
 )
 from host.simulation.errors import VmError
@@ -277,6 +278,25 @@ def test_a_host_that_goes_away_and_comes_back(live, monkeypatch):
     assert set_files(board.flash, ".")
     assert board.deploy(Agent(MODELS)).running
     assert set_files(board.flash, "a") == wanted(Agent(MODELS))
+
+
+@pytest.mark.parametrize("changes", [-1, 14], ids=["entering", "writing"])
+def test_ctrl_c_leaves_the_board_at_work(live, monkeypatch, changes):
+    board = live()
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    if changes < 0:
+        monkeypatch.setattr(board_repl.BoardRepl, "_soft_reset", stop)
+    else:
+        cut_after(monkeypatch, changes, stop)
+    starts = board.board.resets.total()
+    with pytest.raises(Stopped, match="back to work"):
+        board.deploy(Agent(MODELS))
+    entered = changes >= 0
+    board.until(lambda: board.board.resets.total() == starts + 1 + entered)
+    assert not (board.flash / "active").exists()
 
 
 def test_power_that_fails_in_the_middle(live, monkeypatch):
