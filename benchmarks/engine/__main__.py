@@ -3,46 +3,76 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from agent.cognition.engine import Model, ModelError
+from agent.cognition.engine import Model
 from benchmarks import chip
-from benchmarks.engine import MODELS, ROOT, cases, chips, emlearn, native, vm
+from benchmarks.engine import MODELS, ROOT, cases, chips, emlearn, native, on_chips, vm
 from host.simulation.vm import Vm, ensure_vm
 
-# For `predict`, of the models that take one number.
-NUMBERS = {"hello_world": 1.0}
 
-
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0: all was measured, or what was not is left out for want of a package, model or emulator;
+    1: something failed.
+    """
     parser = argparse.ArgumentParser(prog="invoke bench", description="What the engine costs.")
-    parser.add_argument(
-        "--models", type=Path, default=ROOT.parent / "shared/data/models", help="*_int8.tflite"
-    )
+    data = Path(os.environ.get("FANWISE_DATA", ROOT.parent / "shared/data"))
+    parser.add_argument("--models", type=Path, default=data / "models", help="*_int8.tflite")
     parser.add_argument(
         "--only", default="", help="operators with this in their name, '-' for none"
     )
-    given = parser.parse_args()
-    names = [name for name in cases.CASES if given.only in name]
-    if find_spec("tensorflow") is None:
-        print("single operators need the tensorflow package (schema classes): left out")
-        names = []
-    made = [cases.made(name) for name in names]
-    machine = ensure_vm(print)
-    print(f"MicroPython {machine.version}, {machine.bits}-bit, {machine.source}\n")
+    parser.add_argument(
+        "--chip", default="", choices=["", *chips.SETS], help="this emulated chip, and nothing else"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=chip.TIMEOUT_S, help="seconds an emulator has for one case"
+    )
+    parser.add_argument("--record", type=Path, help="write the models' counts there, as JSON")
+    given = parser.parse_args(arguments)
     models = {name: given.models / f"{name}_int8.tflite" for name in MODELS}
     for name, path in list(models.items()):
         if not path.exists():
-            print(f"{name}: {path} is not there")
+            print(f"{name}: left out, {path} is not there (--models FOLDER)")
             del models[name]
-    whole(machine, models)
-    single(machine, made)
-    if chip.available():
-        on_chips(models, made)
-        beside_emlearn()
-    else:
-        print(f"no emulated chip, and no emlearn on one: {chip.VARIABLE} is not set")
+    names = [name for name in cases.CASES if given.only in name and given.only != "-"]
+    if names and find_spec("tensorflow") is None:
+        print("single operators: left out, they need the tensorflow package (schema classes)")
+        names = []
+    made = [cases.made(name) for name in names]
+    if not given.chip:
+        machine = ensure_vm(print)
+        print(f"MicroPython {machine.version}, {machine.bits}-bit, {machine.source}\n")
+        whole(machine, models)
+        single(machine, made)
+    return _on_chips(models, made, given)
+
+
+def _on_chips(models: dict[str, Path], made: list[cases.Case], given: argparse.Namespace) -> int:
+    if not chip.available():
+        print(
+            f"\nemulated chips, and emlearn on them: left out, as {chip.VARIABLE} is not set. It"
+            " names a command that runs stock MicroPython on an emulated chip (benchmarks/chip.py)"
+        )
+        return 1 if given.chip else 0
+    print("\nemulated chips, instructions (not cycles), everything from the call on included")
+    if not emlearn.available():
+        print(f"emlearn: left out; {emlearn.VARIABLE}=FOLDER {emlearn.FOLDER}")
+    try:
+        found = on_chips.counted(models, made, given.timeout, given.chip)
+    except chip.EmulatorMissingError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if given.record:
+        given.record.write_text(json.dumps(found.counts, indent=1) + "\n")
+    if found.failed:
+        print(f"{len(found.failed)} of {found.done + len(found.failed)} failed:", file=sys.stderr)
+        print("\n".join(f"  {line}" for line in found.failed), file=sys.stderr)
+    return 1 if found.failed else 0
 
 
 def whole(machine: Vm, models: dict[str, Path]) -> None:
@@ -95,43 +125,5 @@ def single(machine: Vm, made: list[cases.Case]) -> None:
         print(line)
 
 
-def on_chips(models: dict[str, Path], made: list[cases.Case]) -> None:
-    """Instructions on emulated chips, each line as it is known: this takes its time."""
-    print("\nemulated chips, instructions, everything from the call on included")
-    for name in chips.SETS:
-        for model, path in models.items():
-            try:
-                counts = chips.model(name, path, Model(str(path)).ops, NUMBERS.get(model))
-                told = ", ".join(f"{what} {count:,.0f}" for what, count in counts.items())
-            except RuntimeError as error:
-                told = f"not counted ({_last(error)})"
-            print(f"{name:8} {model}: {told}", flush=True)
-        print(f"{name:8} {'per step':44} " + " ".join(f"{s:>9}" for s in chips.SETS[name]))
-        for case in made:
-            try:
-                counted = chips.operators(name, case)
-                told = " ".join(f"{one.instructions / case.steps:9.2f}" for one in counted)
-            except RuntimeError as error:
-                told = f"not counted ({_last(error)})"
-            print(f"{name:8} {case.name:44} {told}", flush=True)
-
-
-def beside_emlearn() -> None:
-    for name in ("esp32", "esp32c3"):
-        try:
-            one = emlearn.compared(name, emlearn.folder())
-        except (emlearn.Missing, ModelError, RuntimeError) as error:
-            print(f"emlearn on {name}: not counted ({_last(error)})")
-            continue
-        print(
-            f"{emlearn.NETWORK} on {name}, instructions: emlearn {one.emlearn:,.0f}, engine"
-            f" ({one.kernels}) {one.engine:,.0f}; they see {one.classes[0]} and {one.classes[1]}"
-        )
-
-
-def _last(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1]
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from agent.cognition.engine import ops
 from benchmarks import chip
 from benchmarks.engine.cases import Case
+from benchmarks.engine.vectors import Vector
 
 # Chip: its sets. An ESP32 image emulates the S2's kernels, too: it has all their instructions.
 SETS = {
@@ -22,19 +22,47 @@ _LEAVES = {
     "transpose_conv",
 }  # fmt: skip
 # What `setup` and the statements call by name: the build must not shorten it.
-_NAMES = "Model invoke predict inputs outputs kernels select NAME"
+_NAMES = "Model invoke predict inputs outputs kernels select NAME program"
 
 SETUP = """
 import gc
 from agent.cognition.engine import Model, kernels
-def load(name, path):
+def load(name, source):
     gc.collect()
     if kernels.select([name]) != name:
         raise ValueError("no kernels " + name)
-    return Model(path).invoke
-def put(path, data):
-    with open(path, "wb") as f:
-        f.write(data)
+    return Model(source)
+"""
+# The rows of data["x"] through a model, each output in hexadecimal.
+_ROWS = """
+m = load(%r, data["m"])
+x, y = m.inputs[0], m.outputs[0]
+for row in range(%d):
+    for i in range(len(x)):
+        value = data["x"][row * len(x) + i]
+        x[i] = value - 256 if value > 127 else value
+    m.invoke()
+    print("".join("%%02x" %% (value & 255) for value in y))
+gc.collect()
+def again():
+    global m
+    m = None  # no room for two
+    m = Model(data["m"])
+"""
+# Every operator of a model as a plan of its own, so that it can be counted.
+_LAYERS = """
+load(%r, data["m"])
+gc.collect()
+layers = []
+whole = kernels.program
+def program(prepared, data):
+    for kernel in prepared:
+        runs = whole([kernel], data)
+        layers.append(runs[0] if len(runs) == 1 else lambda runs=runs: [run() for run in runs])
+    return layers
+kernels.program = program
+m = Model(data["m"])
+gc.collect()
 """
 
 
@@ -45,6 +73,20 @@ class Counted:
     chip: str
     kernels: str
     instructions: float
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Instructions of a model's invoke, of loading it and, where a number goes in, of predict.
+
+    rows: outputs compared; wrong: rows among them that differ from what was wanted.
+    """
+
+    invoke: float
+    load: float
+    predict: float | None
+    rows: int
+    wrong: list[int]
 
 
 def files(name: str, operators: Sequence[str]) -> dict[str, bytes]:
@@ -58,14 +100,15 @@ def files(name: str, operators: Sequence[str]) -> dict[str, bytes]:
     return result
 
 
-def operators(name: str, case: Case) -> list[Counted]:
-    """One case with every set of a chip. Raises RuntimeError where the emulator does."""
-    setup = SETUP + f"put('/m', {case.model!r})\n"
+def operators(name: str, case: Case, timeout_s: float = chip.TIMEOUT_S) -> list[Counted]:
+    """One case with every set of a chip. Raises EmulatorError, as all that follow."""
+    setup = SETUP
     statements = []
     for kernels in SETS[name]:
-        setup += f"{kernels} = load({kernels!r}, '/m')\n"
+        setup += f"{kernels} = load({kernels!r}, data['m']).invoke\n"
         statements.append(f"{kernels}()")
-    answer = chip.run(name, files(name, [case.operator]), setup, statements)
+    data = {"m": case.model}
+    answer = chip.run(name, files(name, [case.operator]), setup, statements, data, timeout_s)
     return [
         Counted(name, kernels, count)
         for kernels, count in zip(SETS[name], answer.counts, strict=True)
@@ -73,14 +116,40 @@ def operators(name: str, case: Case) -> list[Counted]:
 
 
 def model(
-    name: str, path: Path, operators: Sequence[str], number: float | None
-) -> dict[str, float]:
-    """Instructions of a whole model on the chip's own kernels: "invoke", "load" and, where a number
-    goes in, "predict" of it. Raises RuntimeError, for example where it does not fit.
-    """
-    statements = {"invoke": "m.invoke()", "load": "Model('/m')"}
+    name: str,
+    kernels: str,
+    data: bytes,
+    operators: Sequence[str],
+    vectors: Sequence[Vector],
+    number: float | None = None,
+    timeout_s: float = chip.TIMEOUT_S,
+) -> Whole:
+    """A whole model, its weights in mapped flash, and whether its outputs are those wanted."""
+    statements = ["m.invoke()", "again()"]
     if number is not None:
-        statements["predict"] = f"m.predict([[{number}]])"
-    setup = SETUP + f"put('/m', {path.read_bytes()!r})\nm = Model('/m')\nprint(kernels.NAME)\n"
-    answer = chip.run(name, files(name, operators), setup, list(statements.values()))
-    return dict(zip(statements, answer.counts, strict=True))
+        statements.append(f"m.predict([[{number}]])")
+    given = {"m": data, "x": b"".join(vector.x for vector in vectors)}
+    setup = SETUP + _ROWS % (kernels, len(vectors))
+    answer = chip.run(name, files(name, operators), setup, statements, given, timeout_s)
+    found = answer.output.split()
+    wanted = [vector.y.hex() for vector in vectors]
+    if len(found) != len(wanted):
+        raise chip.EmulatorError(f"{len(found)} outputs of {len(wanted)}")
+    wrong = [i for i in range(len(wanted)) if found[i] != wanted[i]]
+    invoke, load, *rest = answer.counts
+    return Whole(invoke, load, rest[0] if rest else None, len(wanted), wrong)
+
+
+def layers(
+    name: str,
+    kernels: str,
+    data: bytes,
+    operators: Sequence[str],
+    count: int,
+    timeout_s: float = chip.TIMEOUT_S,
+) -> list[float]:
+    """Instructions of each of a model's `count` operators that run something, each called alone."""
+    setup = SETUP + _LAYERS % kernels
+    statements = [f"layers[{i}]()" for i in range(count)]
+    setup += f"if len(layers) != {count}:\n    raise ValueError(len(layers))\n"
+    return chip.run(name, files(name, operators), setup, statements, {"m": data}, timeout_s).counts

@@ -22,20 +22,25 @@ VARIABLE = "FANWISE_EMLEARN"
 MODULE = "emlearn_cnn_int8"
 NETWORK = "mnist_cnn_int8"
 VERSION = "6.3"  # of the .mpy format
+FOLDER = (
+    f"gives the comparison: a folder with xtensawin_{VERSION}/{MODULE}.mpy, rv32imc_{VERSION}/"
+    f"{MODULE}.mpy, {NETWORK}.tmdl and {NETWORK}.tflite of emlearn-micropython"
+)
+# Chips it has builds for.
+BUILDS = ("esp32", "esp32c3")
 
 _IMAGE = "image = bytes((i * 7 + i // 28 * 13) % 256 for i in range(784))\n"
 _THEIRS = f"""
 import array
 import {MODULE} as cnn
-with open("/n", "rb") as f:
-    n = cnn.new(array.array("B", f.read()))
+n = cnn.new(array.array("B", data["n"]))
 x = array.array("B", image)
 y = array.array("f", [0.0] * n.output_dimensions()[0])
 n.run(x, y)
 print(max(range(len(y)), key=lambda i: y[i]))
 """
 _OURS = """
-m = Model("/n")
+m = Model(data["n"])
 for i in range(784):
     m.inputs[0][i] = image[i] - 128
 m.invoke()
@@ -55,38 +60,52 @@ class Compared:
     classes: tuple[int, int]
 
 
-class Missing(Exception):
+class MissingError(chip.EmulatorError):
     """What is needed for the comparison is not there; the message says what."""
 
 
+def available() -> bool:
+    return bool(os.environ.get(VARIABLE))
+
+
 def folder() -> Path:
-    """Raises Missing."""
-    named = os.environ.get(VARIABLE)
-    if not named:
-        raise Missing(f"{VARIABLE} is not set")
-    return Path(named)
+    return Path(os.environ[VARIABLE])
 
 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Missing(f"{path}: {error.strerror}") from error
+        raise MissingError(f"{path}: {error.strerror}") from error
 
 
-def compared(name: str, where: Path) -> Compared:
-    """Both on one chip. Raises Missing, RuntimeError where the emulator fails, ModelError."""
+def compared(name: str, where: Path, timeout_s: float = chip.TIMEOUT_S) -> Compared:
+    """Both on one chip. Raises EmulatorError, ModelError."""
     march = CHIPS[name].march
     module = _read(where / f"{march}_{VERSION}" / f"{MODULE}.mpy")
     theirs, ours = (_read(where / f"{NETWORK}.{kind}") for kind in ("tmdl", "tflite"))
-    put = "with open('/n', 'wb') as f:\n    f.write(%r)\n"
+    given = {"n": theirs}
     answer = chip.run(
-        name, {f"{MODULE}.mpy": module}, put % theirs + _IMAGE + _THEIRS, ["n.run(x, y)"]
+        name, {f"{MODULE}.mpy": module}, _IMAGE + _THEIRS, ["n.run(x, y)"], given, timeout_s
     )
     operators = [op.name for op in Graph(ours, ops.name_of).operators]
-    setup = chips.SETUP + put % ours + _IMAGE + "print(kernels.NAME)\n" + _OURS
-    engine = chip.run(name, chips.files(name, operators), setup, ["m.invoke()"])
-    kernels, guess = engine.output.split()
-    return Compared(
-        name, answer.counts[0], engine.counts[0], kernels, (int(answer.output), int(guess))
+    setup = chips.SETUP + _IMAGE + "print(kernels.NAME)\n" + _OURS
+    files = chips.files(name, operators)
+    engine = chip.run(name, files, setup, ["m.invoke()"], {"n": ours}, timeout_s)
+    try:
+        kernels, guess = engine.output.split()
+        classes = int(answer.output), int(guess)
+    except ValueError as error:
+        raise chip.EmulatorError(
+            f"{answer.output!r} and {engine.output!r} are no classes"
+        ) from error
+    return Compared(name, answer.counts[0], engine.counts[0], kernels, classes)
+
+
+def line(name: str, timeout_s: float = chip.TIMEOUT_S) -> str:
+    """What is printed about it."""
+    one = compared(name, folder(), timeout_s)
+    return (
+        f"{name:8} {NETWORK}: emlearn {one.emlearn:,.0f}, engine ({one.kernels})"
+        f" {one.engine:,.0f}; they see {one.classes[0]} and {one.classes[1]}"
     )
