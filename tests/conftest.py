@@ -60,6 +60,7 @@ SLOW_FILES = {
     "engine/test_reduce.py",
     "engine/test_shapes.py",
     "firmware/test_firmware_memory.py",
+    "firmware/test_firmware_mqtt_on_vm.py",
     "firmware/test_firmware_on_vm.py",
     "firmware/test_firmware_slots.py",
     "firmware/test_firmware_self_test.py",

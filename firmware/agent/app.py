@@ -33,6 +33,7 @@ class App:
         self.sensors = parts.sensors
         self.mind = mind = parts.mind
         self.link = parts.link
+        self.mqtt = parts.mqtt
         self.outbox = parts.outbox
         self.reporter = parts.reporter
         self.health = parts.health
@@ -53,6 +54,9 @@ class App:
             mind.anomaly.bundle.hold if mind.anomaly else 1,
             parts.watchdog_bit,
         )
+        if self.mqtt:
+            self.mqtt.came_up = self.greet
+            self.mqtt.log = parts.reporter.log
         self.ask = 1
         self._health_due_ms = HEALTH_MS
         self.reboot_ms = None  # when to restart
@@ -70,6 +74,9 @@ class App:
             if now_ms >= next_ms:
                 if self._guarded(self.period):
                     self.parts.feed()
+                if self.mqtt:
+                    # What takes longest goes here: a period to the next, and the watchdog just fed.
+                    self.mqtt.tend(self.uptime.ms())
                 next_ms += period_ms
                 behind_ms = self.uptime.ms() - next_ms
                 if behind_ms >= 0:
@@ -245,3 +252,5 @@ class App:
         self.relay.safe(self.uptime.ms())
         self.recorder.finish()
         self.outbox.spill()
+        if self.mqtt:
+            self.mqtt.close()

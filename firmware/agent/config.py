@@ -22,6 +22,8 @@ INTEGERS = (
     ("max_run_s", 0, 86400, 0),
 )
 NAMES = ("device", "site", "board")
+LINKS = ("serial", "mqtt")
+_LINK_TABLES = ("link", "wifi", "mqtt")  # link_config.py
 RELAY = (("contact", ("nc", "no"), "nc"), ("active", ("high", "low"), "high"))
 PIN = (0, 48, None)
 # driver: member: lowest, highest, default (None: must be given)
@@ -65,7 +67,8 @@ class ConfigError(Exception):
 class Config:
     """Checked settings as attributes named like the members of /config.json.
 
-    `relay` is {pin, contact, active}; `sensors` maps case, ambient, power and fan to {driver, ...}.
+    `relay` is {pin, contact, active}; `sensors` maps case, ambient, power and fan to {driver, ...};
+    `wifi` and `mqtt` are None where `link` is "serial".
     Raises ConfigError with everything that is wrong with `raw`.
     """
 
@@ -75,7 +78,7 @@ class Config:
             raise ConfigError(["the settings are not a JSON object"])
         known = [row[0] for row in INTEGERS]
         for key in raw:
-            if key not in known and key not in NAMES and key not in ("relay", "sensors"):
+            if key not in known + list(NAMES + _LINK_TABLES) + ["relay", "sensors"]:
                 problems.append("%s: there is no such setting" % key)
         for key in NAMES:
             setattr(self, key, _name(raw, key, problems))
@@ -83,6 +86,7 @@ class Config:
             setattr(self, key, _integer("", raw, key, low, high, default, problems))
         self.relay = _relay(raw.get("relay"), problems)
         self.sensors = _sensors(raw.get("sensors"), problems)
+        self.link, self.wifi, self.mqtt = _link(raw, problems)
         if not problems:
             self._check_together(problems)
         if problems:
@@ -118,7 +122,8 @@ def _limit_bounds(trip_mc):
 
 def _plain(settings):
     names = [row[0] for row in INTEGERS] + list(NAMES)
-    return copy(settings, names + ["relay", "sensors", "limit_low_mc", "limit_high_mc"])
+    names += ["relay", "sensors", "limit_low_mc", "limit_high_mc"]
+    return copy(settings, names + list(_LINK_TABLES))
 
 
 def load(path=PATH):
@@ -158,7 +163,20 @@ class _Fallback:
         relay = _relay(raw.get("relay"), problems)
         self.relay = {} if problems else relay
         self.sensors: dict = {}
+        self.link, self.wifi, self.mqtt = LINKS[0], None, None
         self.limit_low_mc, self.limit_high_mc = _limit_bounds(self.trip_mc)  # type: ignore[attr-defined]
+
+
+def _link(raw, problems):
+    link = raw.get("link", LINKS[0])
+    if link not in LINKS:
+        problems.append("link: %r, %s is needed" % (link, " or ".join(LINKS)))
+    if "wifi" not in raw and "mqtt" not in raw and link != LINKS[1]:
+        return link, None, None
+    from .link_config import mqtt, wifi
+
+    tables = wifi(raw.get("wifi"), problems), mqtt(raw.get("mqtt"), problems)
+    return (link,) + (tables if link == LINKS[1] else (None, None))
 
 
 def _name(raw, key, problems):

@@ -12,10 +12,18 @@ START_WDT_MS = 30000
 # Bytes allocated between collections: while starting, and in the loop.
 GC_THRESHOLD = 2048
 GC_LOOP_THRESHOLD = 8192
+# Safe mode keeps the link, or nobody would hear of it; unless it may be what makes boots fail.
+WITHOUT_MQTT_AFTER = 6
 
 
 # What only starting needs; the loop has better use for its room.
-UNLOAD = ("agent.start", "agent.config", "agent.cognition.bundle", "agent.cognition.golden")
+UNLOAD = (
+    "agent.start",
+    "agent.config",
+    "agent.link_config",
+    "agent.cognition.bundle",
+    "agent.cognition.golden",
+)
 
 
 def make(state):
@@ -138,11 +146,37 @@ def _connect(parts, boot):
     from .communication.spool import Spool
 
     parts.link = SerialLink()
+    parts.mqtt = _mqtt(parts)
+    if parts.mqtt:
+        parts.link = parts.mqtt
     parts.backlog = Backlog()
     parts.outbox = Outbox(Spool())
     parts.reporter = Reporter(
         boot, parts.uptime, parts.wall, parts.link, parts.outbox, parts.backlog
     )
+
+
+def _mqtt(parts):
+    # The link over a broker, or None: then the console is the link.
+    if parts.config.link != "mqtt":
+        return None
+    if parts.boot_state.fails > WITHOUT_MQTT_AFTER:
+        parts.problems.append("the link mqtt is left out: too many boots in a row failed")
+        return None
+    try:
+        import network  # type: ignore[import-not-found]
+
+        from .communication.mqtt.link import MqttLink, secrets
+
+        try:
+            passwords = secrets()
+        except (OSError, ValueError, RuntimeError) as error:
+            passwords = {}
+            parts.problems.append("/secrets.json cannot be read (%s): deploy again" % error)
+        return MqttLink(parts.link, parts.config, parts.root, passwords, network.WLAN)
+    except Exception as error:
+        parts.problems.append("the link mqtt cannot be used: %s" % error)
+        return None
 
 
 def _relay(machine, config, now_ms):

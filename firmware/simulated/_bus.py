@@ -31,6 +31,12 @@ WDT_FEED = 20
 RESET = 21
 NVS_GET = 22
 NVS_SET = 23
+NET_JOIN = 24
+NET_LEAVE = 25
+NET_STATUS = 26
+NET_RSSI = 27
+NET_PORT = 28
+NET_SCAN = 29
 
 HEADER = 16
 PAYLOAD = 64
@@ -41,6 +47,7 @@ out = bytearray(HEADER + PAYLOAD)
 reply = bytearray(HEADER + PAYLOAD)
 ticks_ms = 0
 ticks_us = 0
+radio = 0  # whether it carries anything, as of the last sleep
 reads = 0  # of the clock, since the board last slept
 irqs = {}  # pin number -> (handler, argument)
 
@@ -77,10 +84,10 @@ def call(op, a=0, b=0, n=0):
 def sleep(op, n):
     # Interrupt handlers run as the pulses came: evenly spread over the time slept, one call per
     # edge.
-    global ticks_us, reads
+    global ticks_us, reads, radio
     reads = 0
     before = ticks_us
-    call(op, 0, n)
+    radio = call(op, 0, n)
     pins = reply[3]
     if not pins:
         return

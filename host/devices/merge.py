@@ -53,6 +53,8 @@ GROUPS: Groups = {
     "agent/cognition/engine/ops/fully_connected.py": ("agent/cognition/engine/ops/scaling.py",),
     "agent/cognition/engine/ops/lstm.py": ("agent/cognition/engine/ops/int16.py",),
     "agent/cognition/engine/ops/walk.py": ("agent/cognition/engine/ops/small_ints.py",),
+    # Loaded by boards whose link it is.
+    "agent/communication/mqtt/__init__.py": ("agent/communication/mqtt/*.py",),
     # The loop and all it uses.
     "agent/app.py": (
         "agent/action/*.py",

@@ -14,8 +14,10 @@ from host.simulation.devices.base import Device
 from host.simulation.devices.physics import Machine
 from host.simulation.devices.relay import FanRelay
 from host.simulation.errors import BoardError
+from host.simulation.network_services import Services
 from host.simulation.nvs import Nvs
 from host.simulation.process import VmProcess
+from host.simulation.radio import Radio
 from host.simulation.serial import SerialPort
 from host.simulation.states import CHATTER, Cause, State
 from host.simulation.vm import Vm
@@ -62,6 +64,7 @@ class SimulatedBoard:
         self.heap_kb = heap_kb
         self.peripherals = bus.Peripherals()
         self.devices: dict[str, Device] = wire(self.peripherals, wiring, machine, name)
+        self.radio = Radio(clock, Services(watch, unwatch))
         self.serial = SerialPort(Path(link) if link else None, watch, unwatch)
         self.state = State.OFF
         self.wake_us = 0
@@ -116,6 +119,7 @@ class SimulatedBoard:
     def stop(self) -> None:
         """Take power and serial port away. The relay falls back, so the fan runs."""
         self._halt()
+        self.radio.reset()
         self.peripherals.pins.reset()
         self.serial.unplug()
         self.state = State.OFF
@@ -149,7 +153,7 @@ class SimulatedBoard:
             self.hard_reset(Cause.WATCHDOG)
         elif now_us >= self.wake_us:
             if self.state is State.SLEEPING:
-                self._answer(0, 0, self.peripherals.take_edges(), edges=True)
+                self._answer(0, self.radio.carries, self.peripherals.take_edges(), edges=True)
             elif self.state is State.RESTARTING:
                 self._boot_us = now_us
                 self._begin()
@@ -198,7 +202,7 @@ class SimulatedBoard:
             self.wake_us = self._clock.now_us + b * (1000 if op == bus.SLEEP_MS else 1)
             self.state = State.SLEEPING
             if self.wake_us <= self._clock.now_us:
-                self._answer(0, 0, self.peripherals.take_edges(), edges=True)
+                self._answer(0, self.radio.carries, self.peripherals.take_edges(), edges=True)
         elif op == bus.RESET:
             self.hard_reset(Cause.HARD)
         else:
@@ -235,6 +239,7 @@ class SimulatedBoard:
         self._nvs.set(key, value)
 
     def _enter_reset(self, cause: Cause) -> None:
+        self.radio.reset()
         self.peripherals.pins.reset()
         self._cause = cause
         self._raw = False

@@ -40,7 +40,13 @@ from host.simulation.devices.thermistor import Thermistor, adc_u16, adc_uv
     RESET,
     NVS_GET,
     NVS_SET,
-) = range(24)
+    NET_JOIN,
+    NET_LEAVE,
+    NET_STATUS,
+    NET_RSSI,
+    NET_PORT,
+    NET_SCAN,
+) = range(30)
 
 PAYLOAD = 64
 REQUEST = struct.Struct(f"<BBBBI8x{PAYLOAD}s")
@@ -49,9 +55,17 @@ MASK30 = (1 << 30) - 1
 MAX_TRANSFER = 4096  # bytes of one I2C write that came in pieces
 
 
+class Radio(Protocol):
+    """The board's Wi-Fi."""
+
+    def handle(self, op: int, a: int, b: int, data: bytes) -> tuple[int, int, bytes]: ...
+
+
 class Control(Protocol):
     """What requests about the board itself are handed to."""
 
+    @property
+    def radio(self) -> Radio: ...
     def hello(self) -> bytes: ...
     def time_s(self) -> int: ...
     def set_time_s(self, seconds: int) -> None: ...
@@ -110,6 +124,8 @@ class Peripherals:
             return (errno.ENOENT, 0, b"") if found is None else (0, len(found), found)
         elif op == NVS_SET:
             control.nvs_set(data[:a], data[a:] if b else None)
+        elif NET_JOIN <= op <= NET_SCAN:
+            return control.radio.handle(op, a, b, data)
         else:
             return errno.EINVAL, 0, b""
         return 0, 0, b""

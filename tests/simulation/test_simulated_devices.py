@@ -2,7 +2,7 @@
 
 import pytest
 
-from host.simulation.bus import I2C_READ, I2C_WRITE, Peripherals
+from host.simulation.bus import I2C_READ, I2C_WRITE, NET_SCAN, Peripherals
 from host.simulation.devices import DS18B20, INA219, Fault, OneWireBus, Pins, Tachometer
 from host.simulation.devices.ds18b20 import crc8, rom_code
 from host.simulation.errors import BoardError
@@ -139,7 +139,7 @@ class Nobody:
     """A control nothing is asked of here."""
 
 
-@pytest.mark.parametrize("op", [23 + n for n in (1, 100, 232)])
+@pytest.mark.parametrize("op", [NET_SCAN + n for n in (1, 100, 226)])
 def test_unknown_requests_are_refused(op):
     assert Peripherals().handle(op, 0, 0, b"", Nobody())[0] == 22
 

@@ -58,6 +58,8 @@ def vitals(app, now_ms):
             "dropped": outbox.dropped,
         },
     }
+    if app.mqtt:
+        frame["link"] = app.mqtt.report(now_ms)
     if health.self_test:
         frame["self_test"] = health.self_test
     return frame
