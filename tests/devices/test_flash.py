@@ -1,22 +1,21 @@
 """The verb flash, with the real esptool, against a boot loader on a pty; then the real MicroPython.
 
-The boot loader is our reading of its wire protocol (rom/); test_flash_on_rom.py has the chip's own.
+The boot loader is our reading of its wire protocol (rom/), and where an emulator is named (see
+test_flash_on_rom.py) the ROM of a real ESP32 and the stub that esptool loads into it, too.
 """
 
-import io
 import os
-import select
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from host.devices import flash as verb
 from host.devices.boards import Board, load_board
-from host.devices.console import Console
 from host.devices.errors import (
     DeviceError,
     ImageError,
@@ -27,33 +26,37 @@ from host.devices.errors import (
     VerifyError,
     WrongChipError,
 )
-from host.devices.flash import Flashed, Options
+from host.devices.flash import Options
+from tests.devices.flashing import REAL, Rom, Voice, flash, on_flash, patient, repl
 from tests.devices.rom import image
-from tests.devices.rom.board import Line, RomBoard
+from tests.devices.rom.board import RomBoard
+from tests.devices.rom.cable import Cable, Line
+from tests.devices.rom.qemu_rom import QemuRom
 
+ROMS: list[Rom] = [RomBoard, QemuRom]
 BOARDS = [load_board(name) for name in ("esp32", "esp32-s3", "esp32-c3")]
 # Seeds of the bad line that are tried; more of them by hand.
 LINES = int(os.environ.get("FANWISE_FLASH_LINES", "1"))
-BANNER = b"MicroPython v1.25.0 on 2025-04-15; Generic ESP32 module with ESP32\r\n"
 
 
-def repl(master: int, stopping: threading.Event) -> None:
-    """Answers as MicroPython's prompt does, for tests that are about what comes before it."""
-    answers = {b"\r": b"\r\n>>> ", b"\x01": b"raw REPL; CTRL-B to exit\r\n>"}
-    answers[b"\x02"] = b"\r\n" + BANNER + b">>> "
-    os.write(master, b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET)\r\n>>> ")
-    while not stopping.is_set():
-        if select.select([master], [], [], 0.02)[0]:
-            for byte in os.read(master, 64):
-                os.write(master, answers.get(bytes([byte]), b""))
+def on(rom: Rom, *more: object) -> ParameterSet:
+    """A case on this kind of board."""
+    return pytest.param(rom, *more, marks=REAL if rom is QemuRom else [])
+
+
+both = pytest.mark.parametrize("rom", [on(rom) for rom in ROMS])
 
 
 @pytest.fixture(autouse=True)
-def short_of_patience(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def short_of_patience(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     """esptool gives up sooner, so that tests of its failures are quick."""
     config = tmp_path / "esptool.cfg"
     config.write_text("[esptool]\nconnect_attempts = 2\ntimeout = 1\n")
     monkeypatch.setenv("ESPTOOL_CFGFILE", str(config))
+    if "rom" in request.fixturenames and request.getfixturevalue("rom") is QemuRom:
+        patient(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -61,41 +64,6 @@ def binary(tmp_path: Path) -> Path:
     path = tmp_path / "image.bin"
     path.write_bytes(image.merged())
     return path
-
-
-class Voice(Console):
-    """A console whose steps can be read, and that presses EN when told to."""
-
-    def __init__(self, board: RomBoard | None = None) -> None:
-        self.said: list[str] = []
-        self.progressed: list[dict[str, int]] = []
-        self._board = board
-        super().__init__(as_json=True, out=io.StringIO(), err=io.StringIO())
-
-    def step(self, text: str, **facts: object) -> None:
-        self.said.append(text)
-        if text == verb.PRESS_EN and self._board:
-            self._board.reset()
-
-    def _write(self, facts: dict[str, int]) -> None:
-        self.progressed.append(facts)
-
-    def told(self, words: str) -> bool:
-        return any(words in text for text in self.said)
-
-
-def flash(
-    board: RomBoard, binary: Path, kind: str = "esp32", **more: object
-) -> tuple[Flashed, Voice]:
-    console = Voice(board)
-    settings = {"bare": True, "reset": False, "wait_s": 10, **more}
-    options = Options(load_board(kind), port=board.port, image=binary, **settings)  # type: ignore[arg-type]
-    return verb.flash(options, console), console
-
-
-def on_flash(board: RomBoard, binary: Path, offset: int) -> bool:
-    content = binary.read_bytes()
-    return board.loader.flash[offset : offset + len(content)] == content
 
 
 @pytest.mark.parametrize("kind", BOARDS, ids=lambda kind: kind.name)
@@ -118,56 +86,66 @@ def test_a_first_flash_erases(kind: Board, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@both
 @pytest.mark.parametrize(("size", "written"), [(60_000, 0), (61_000, 61_000)])
-def test_later_only_what_is_new_is_written(size: int, written: int, tmp_path: Path) -> None:
+def test_later_only_what_is_new_is_written(
+    size: int, written: int, rom: Rom, tmp_path: Path
+) -> None:
     binary = tmp_path / "image.bin"
     binary.write_bytes(image.merged(size=size))
-    with RomBoard("esp32", run=repl) as board:
-        content, old = board.loader.flash, image.merged()
-        content[0x1000 : 0x1000 + len(old)] = old
-        content[0x9100:0x9104] = b"boot"  # MicroPython's own, in NVS and in its files
-        content[0x300000:0x300004] = b"file"
+    with rom(run=repl) as board:
+        # MicroPython's own lies in NVS and in its files.
+        for offset, data in ((0x1000, image.merged()), (0x9100, b"boot"), (0x300000, b"file")):
+            board.put(offset, data)
         done, console = flash(board, binary)
-        assert content[0x10000 : 0x10000 + size] == binary.read_bytes()[0xF000:][:size]
-        assert (content[0x9100:0x9104], content[0x300000:0x300004]) == (b"boot", b"file")
+        assert board.content(0x10000, size) == binary.read_bytes()[0xF000:][:size]
+        assert (board.content(0x9100, 4), board.content(0x300000, 4)) == (b"boot", b"file")
     # The boot loader and the table are the same: only the application is written.
     assert written <= done.written <= written + 200
-    assert done.written <= board.loader.written <= done.written + 4
+    if isinstance(board, RomBoard):
+        assert done.written <= board.loader.written <= done.written + 4
     assert console.told("files and settings on the board are kept")
     assert console.told("exactly this image: nothing to write") is not bool(written)
 
 
-@pytest.mark.parametrize("kind", BOARDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    ("rom", "kind"), [*(on(RomBoard, kind) for kind in BOARDS), on(QemuRom, BOARDS[0])]
+)
 def test_the_rom_alone_takes_and_gives_back_every_byte(
-    kind: Board, binary: Path, tmp_path: Path
+    rom: Rom, kind: Board, binary: Path, tmp_path: Path
 ) -> None:
     """Without the stub: commands that only the ROM has."""
     content, back = b"\xc0\xdb" * 2100 + bytes(range(256)), tmp_path / "back.bin"
     binary.write_bytes(content)
-    with RomBoard(kind.chip) as board:
+    with rom(kind.chip) as board:
         common = [sys.executable, "-m", "esptool", "--no-stub", "--port", board.port]
         common += ["--before", "no-reset", "--after", "no-reset"]
         for words in (
             ["write-flash", "0x20000", str(binary)],
             ["read-flash", "0x20000", str(len(content)), str(back)],
         ):
-            done = subprocess.run([*common, *words], capture_output=True, text=True, timeout=60)
+            done = subprocess.run([*common, *words], capture_output=True, text=True, timeout=300)
             assert done.returncode == 0, done.stdout
     assert back.read_bytes() == content
-    assert board.loader.commands["read_slow"] > 0
+    if isinstance(board, RomBoard):
+        assert board.loader.commands["read_slow"] > 0
 
 
-def test_blocks_that_arrive_garbled_are_sent_again(binary: Path) -> None:
-    with RomBoard("esp32", run=repl) as board:
+@both
+def test_blocks_that_arrive_garbled_are_sent_again(rom: Rom, binary: Path) -> None:
+    with rom(run=repl) as board:
         board.line = Line(garble_rate=3e-5, answers=False, bytes_per_s=2_000_000)
         flash(board, binary)
-        assert board.loader.commands["refused"] > 0
+        assert board.damaged
+        if isinstance(board, RomBoard):
+            assert board.loader.commands["refused"] > 0
         assert on_flash(board, binary, 0x1000)
 
 
-def test_what_fails_fast_is_tried_slowly(binary: Path) -> None:
+@both
+def test_what_fails_fast_is_tried_slowly(rom: Rom, binary: Path) -> None:
     """Whether a line bears a baud rate is only seen when it is used."""
-    with RomBoard("esp32", line=Line(max_baud=115200), run=repl) as board:
+    with rom(line=Line(max_baud=115200), run=repl) as board:
         console = Voice()
         options = Options(load_board("esp32"), port=board.port, image=binary, wait_s=0.5)
         with pytest.raises(NoAnswerError, match="MicroPython does not answer"):
@@ -177,10 +155,13 @@ def test_what_fails_fast_is_tried_slowly(binary: Path) -> None:
     assert console.told("once more at 115200 baud")
 
 
+@both
 @pytest.mark.parametrize("seed", range(LINES))
-def test_a_bad_line_never_passes_a_wrong_image_for_a_right_one(seed: int, binary: Path) -> None:
+def test_a_bad_line_never_passes_a_wrong_image_for_a_right_one(
+    seed: int, rom: Rom, binary: Path
+) -> None:
     line = Line(drop_rate=1e-5, garble_rate=1e-5, seed=seed)
-    with RomBoard("esp32", line=line, run=repl) as board:
+    with rom(line=line, run=repl) as board:
         try:
             flash(board, binary)
             told = ""
@@ -189,63 +170,86 @@ def test_a_bad_line_never_passes_a_wrong_image_for_a_right_one(seed: int, binary
         assert on_flash(board, binary, 0x1000) or told
 
 
-def test_dry_run_changes_nothing(binary: Path) -> None:
-    with RomBoard("esp32") as board:
-        before = bytes(board.loader.flash)
+@both
+def test_dry_run_changes_nothing(rom: Rom, binary: Path) -> None:
+    with rom() as board:
+        before = board.content(0, 4 << 20)
         _, console = flash(board, binary, dry_run=True)
-        assert board.loader.flash == before
+        assert board.content(0, 4 << 20) == before
         assert console.told("would be erased")
         assert console.told("factory: 60")
 
 
-def unplug(board: RomBoard) -> None:
-    board.line.unplug_at = 60_000
+@both
+def test_unplugged_in_the_middle_and_the_same_once_more(rom: Rom, binary: Path) -> None:
+    with rom(run=repl) as board:
+        board.line.unplug_at = 60_000
+        with pytest.raises(NoAnswerError, match=r"(?s)unplugged.*the same command finishes it"):
+            flash(board, binary)
+        assert not on_flash(board, binary, 0x1000)
+        board.plug_in_again()
+        flash(board, binary)
+        assert on_flash(board, binary, 0x1000)
 
 
-def worn(board: RomBoard) -> None:
+def good(board: Cable) -> None:
+    pass
+
+
+def worn(board: Cable) -> None:
+    assert isinstance(board, RomBoard)
     board.loader.bad_sector = 0x11000
 
 
-def dead(board: RomBoard) -> None:
+def dead(board: Cable) -> None:
     board.line.dead = True
 
 
-def breaks(board: RomBoard) -> None:
+def breaks(board: Cable) -> None:
     board.line.drop_rate = 0.003
 
 
-FAULTS: list[tuple[str, Callable[[RomBoard], None], dict[str, object], type[DeviceError], str]] = [
-    ("esp32s3", lambda _: None, {}, WrongChipError, "ESP32-S3.*could be: .*esp32-s3"),
-    ("esp32c3", lambda _: None, {}, WrongChipError, "ESP32-C3.*could be: .*esp32-c3"),
-    ("esp32", lambda _: None, {"flash_kb": 2048}, WrongChipError, "has 2048 KB.* needs 4096 KB"),
-    ("esp32", dead, {}, NoAnswerError, "no answer from a boot loader; hold BOOT"),
-    ("esp32", breaks, {}, NoAnswerError, "."),
-    ("esp32", worn, {}, VerifyError, "(?s)not what was written.*no working firmware now"),
-    (
-        "esp32",
-        unplug,
-        {},
-        NoAnswerError,
-        "(?s)unplugged.*no working firmware now; the same command",
-    ),
+# The chip, the board it is taken for, ...
+FAULTS: list[tuple[str, str, dict[str, Any], Callable[[Cable], None], type[DeviceError], str]] = [
+    ("esp32s3", "esp32", {}, good, WrongChipError, "ESP32-S3.*could be: .*esp32-s3"),
+    ("esp32c3", "esp32", {}, good, WrongChipError, "ESP32-C3.*could be: .*esp32-c3"),
+    ("esp32", "esp32-c3", {}, good, WrongChipError, "this is an ESP32.*could be: .*esp32"),
+    ("esp32", "esp32", {"flash_kb": 2048}, good, WrongChipError, "has 2048 KB.* needs 4096 KB"),
+    ("esp32", "esp32", {}, dead, NoAnswerError, "no answer from a boot loader; hold BOOT"),
+    ("esp32", "esp32", {}, breaks, NoAnswerError, "."),
+    ("esp32", "esp32", {}, worn, VerifyError, "(?s)not what was written.*no working firmware now"),
 ]
 
 
-@pytest.mark.parametrize(("chip", "fault", "more", "kind", "words"), FAULTS)
+def playable(rom: Rom, fault: tuple[object, ...]) -> bool:
+    return rom is RomBoard or (fault[0] == "esp32" and fault[3] is not worn)
+
+
+@pytest.mark.parametrize(
+    ("rom", "chip", "kind", "more", "fault", "error", "words"),
+    [on(rom, *fault) for rom in ROMS for fault in FAULTS if playable(rom, fault)],
+)
 def test_faults(
+    rom: Rom,
     chip: str,
-    fault: Callable[[RomBoard], None],
-    more: dict[str, int],
-    kind: type[DeviceError],
+    kind: str,
+    more: dict[str, Any],
+    fault: Callable[[Cable], None],
+    error: type[DeviceError],
     words: str,
-    binary: Path,
+    tmp_path: Path,
 ) -> None:
-    with RomBoard(chip, **more) as board:
+    board_file = load_board(kind)
+    assert board_file.flash
+    binary = tmp_path / "image.bin"
+    binary.write_bytes(image.merged(board_file.chip_image_id or 0, board_file.flash.offset))
+    with rom(chip, **more) as board:
         fault(board)
-        with pytest.raises(kind, match=words):
-            flash(board, binary)
-        if kind is WrongChipError:
-            assert board.loader.written == 0
+        before = board.content(0, 1 << 20)
+        with pytest.raises(error, match=words):
+            flash(board, binary, kind)
+        if error is WrongChipError:
+            assert board.content(0, 1 << 20) == before
 
 
 def test_errors_before_the_chip_is_touched(binary: Path, tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 from host.devices import flash as verb
+from tests.devices.flashing import on_flash, repl
 from tests.devices.rom import image
-from tests.devices.rom.board import Line, RomBoard
-from tests.devices.test_flash import on_flash, repl
+from tests.devices.rom.board import RomBoard
+from tests.devices.rom.cable import Line
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,10 +14,9 @@ from host.devices import flash as verb
 from host.devices.boards import load_board
 from host.devices.flash import Options
 from host.devices.flash_layout import Part, take_apart
+from tests.devices.flashing import MISSING, PROGRAM, Voice, patient
 from tests.devices.rom import qemu
-from tests.devices.test_flash import Voice
 
-PROGRAM, MISSING = qemu.find()
 IMAGE = os.environ.get("FANWISE_ESP32_IMAGE", "")
 if PROGRAM and not IMAGE:
     MISSING = "FANWISE_ESP32_IMAGE names no image for the ESP32"
@@ -29,10 +28,7 @@ def test_a_stock_image_is_flashed_and_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert PROGRAM
-    # A busy computer emulates slowly.
-    patient = tmp_path / "esptool.cfg"
-    patient.write_text("[esptool]\ntimeout = 30\nsync_timeout = 1\nmem_end_rom_timeout = 3\n")
-    monkeypatch.setenv("ESPTOOL_CFGFILE", str(patient))
+    patient(tmp_path, monkeypatch)
     content = Path(IMAGE).read_bytes()
     with qemu.QemuBoard(PROGRAM) as board:
         console = Voice(board)

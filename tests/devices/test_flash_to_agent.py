@@ -10,9 +10,9 @@ import pytest
 
 from host.simulation.errors import VmError
 from host.simulation.vm import ensure_vm
+from tests.devices.flashing import flash
 from tests.devices.rom import image
 from tests.devices.rom.board import RomBoard
-from tests.devices.test_flash import flash
 from tests.simulation.simulation_rig import Rig
 
 

@@ -215,7 +215,7 @@ def _xor(data: bytes) -> int:
     return state
 
 
-SYNC, MEM_END, READ_FLASH = 0x08, 0x06, 0xD2
+SYNC, MEM_END, READ_FLASH, CHANGE_BAUD = 0x08, 0x06, 0xD2, 0x0F
 CHECKED = {0x03, 0x07, 0x11}
 COMMANDS: dict[int, Callable[[Loader, bytes], tuple[int, bytes]]] = {
     0x02: Loader._begin,
@@ -230,7 +230,7 @@ COMMANDS: dict[int, Callable[[Loader, bytes], tuple[int, bytes]]] = {
     0x0B: Loader._fine,
     0x0D: Loader._fine,
     0x0E: Loader._read_slow,
-    0x0F: Loader._change_baud,
+    CHANGE_BAUD: Loader._change_baud,
     0x10: Loader._begin,
     0x11: Loader._deflated_data,
     0x12: Loader._end_flash,

@@ -6,14 +6,19 @@ Needs Espressif's QEMU (or a fork of it) with its machine "esp32", and a folder 
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 FLASH_KB = 4096
 MISSING = "FANWISE_QEMU_XTENSA names no emulator of the chips"
+# Instructions set the pace, 8 ns each, and one thread runs both cores: two threads wait for each
+# other at every access to the flash, which on a busy computer costs two turns of its scheduler.
+PACE = ["-icount", "shift=3,align=off,sleep=on"]
 # Level of the strapping pins at reset, as the ROM reads it: GPIO0 low means download.
 DOWNLOAD, RUN = 0x0F, 0x12
 
@@ -31,7 +36,9 @@ def find() -> tuple[str | None, str]:
 
 
 class QemuBoard:
-    """`port` is a link: it names the pty of the QEMU that runs at the moment."""
+    """`port` is a link: it names the pty of the QEMU that runs at the moment. `line` is that pty,
+    opened.
+    """
 
     def __init__(self, program: str, flash_kb: int = FLASH_KB) -> None:
         self._program = program
@@ -40,11 +47,12 @@ class QemuBoard:
         self.flash = folder / "flash.bin"
         self.flash.write_bytes(b"\xff" * (flash_kb * 1024))
         self.port = str(folder / "board")
+        self._debugger = str(folder / "debugger")
         self._said = folder / "said"
         self._process: subprocess.Popen[bytes] | None = None
-        self._held = -1
+        self.line = -1
 
-    def __enter__(self) -> "QemuBoard":
+    def __enter__(self) -> Self:
         self.start(DOWNLOAD)
         return self
 
@@ -54,21 +62,35 @@ class QemuBoard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stop()
+        self.stop()
         self._folder.cleanup()
 
     def reset(self) -> None:
         """Press EN with BOOT let go."""
-        self._stop()
+        self.stop()
         self.start(RUN)
 
     def download(self) -> None:
         """Press EN with BOOT held."""
-        self._stop()
+        self.stop()
         self.start(DOWNLOAD)
+
+    def peek(self, address: int) -> int:
+        """A register's 32 bits, read past the program that runs, by the debugger's protocol."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(60)
+            until = time.monotonic() + 30
+            while not os.path.exists(self._debugger):
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            line.connect(self._debugger)
+            word = _ask(line, b"m%x,4" % address)
+            _ask(line, b"D")  # Which lets the chip go on.
+        return int.from_bytes(bytes.fromhex(word.decode()), "little")
 
     def start(self, straps: int) -> None:
         words = [self._program, "-machine", "esp32", "-display", "none", "-monitor", "none"]
+        words += [*PACE, "-gdb", f"unix:{self._debugger},server=on,wait=off"]
         if roms := os.environ.get("FANWISE_QEMU_ROMS"):
             words += ["-L", roms]
         words += ["-serial", "pty", "-nic", "none"]
@@ -89,13 +111,25 @@ class QemuBoard:
             time.sleep(0.05)
         # Held open: QEMU takes about a second to see that a pty is in use again, and drops what
         # comes until then.
-        self._held = os.open(found[1], os.O_RDWR | os.O_NOCTTY)
+        self.line = os.open(found[1], os.O_RDWR | os.O_NOCTTY)
         os.symlink(found[1], self.port)
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         if self._process:
             self._process.terminate()
             self._process.wait()
             os.unlink(self.port)
-            os.close(self._held)
+            Path(self._debugger).unlink(missing_ok=True)
+            os.close(self.line)
             self._process = None
+
+
+def _ask(line: socket.socket, packet: bytes) -> bytes:
+    line.sendall(b"$%b#%02x" % (packet, sum(packet) & 0xFF))
+    said = b""
+    while not (found := re.search(rb"\$([^#]*)#..", said)):
+        data = line.recv(4096)
+        assert data, said
+        said += data
+    line.sendall(b"+")
+    return found[1]
