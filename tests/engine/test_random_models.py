@@ -5,9 +5,19 @@ import random
 import numpy as np
 import pytest
 
-from agent.cognition.engine import Model
+from agent.cognition.engine import Model, ops
+from agent.cognition.engine.graph import Graph
 from agent.cognition.engine.views import as_bytes
 from host import reference
+from tests.engine import operator_cases as cases
+from tests.engine import (
+    test_conv,
+    test_elementwise,
+    test_lstm,
+    test_pooling,
+    test_reduce,
+    test_shapes,
+)
 from tests.engine.conftest import VM_SCRIPT, input_bytes
 from tests.engine.tflite_builder import Builder, dense, random_model
 
@@ -33,7 +43,7 @@ def wide_model(depth: int, bias: int, out_scale: float) -> bytes:
     return b.build([x], [y])
 
 
-def cases() -> dict[str, bytes]:
+def all_models() -> dict[str, bytes]:
     models = {f"random{seed:02d}": random_model(seed)[0] for seed in range(N_MODELS)}
     models["wide_bias"] = wide_model(8, 2**31 - 2**20, 2.0e6)
     models["wide_depth"] = wide_model(9000, 1000, 2.0e6)
@@ -64,7 +74,7 @@ def engine_outputs(engine: Model, row: bytes) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, bytes]:
-    return cases()
+    return all_models()
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +122,17 @@ def test_cases_exercise_the_kernels(models, wanted):
         "TANH", "SOFTMAX",
     }  # fmt: skip
     assert inside > total / 2
+
+
+def test_every_operator_there_is_has_random_graphs():
+    """An operator in the engine's table is compared with TFLite-Micro, or it is not there."""
+    families = (test_elementwise, test_reduce, test_shapes, test_conv, test_pooling)
+    sets = [cases.files(family.CASES, 20) for family in families]
+    sets += [cases.files({"LSTM": test_lstm.lstm}, 1)]
+    sets += [{str(seed): random_model(seed)[0] for seed in range(N_MODELS)}]
+    graphs = [Graph(data, ops.name_of) for files in sets for data in files.values()]
+    found = {op.name for graph in graphs for op in graph.operators}
+    assert {name for name, *_ in ops.kernels().values()} - found == set()
 
 
 @pytest.mark.vm
