@@ -246,7 +246,7 @@ class BoardRepl:
             self._transport.read_until(1, b">", READ_S * self.patience)
             self._transport.serial.write(b"\x04")
             for mark in (REBOOTING, BANNER):
-                data = self._transport.read_until(1, mark, timeout=BOOT_S, timeout_overall=BOOT_S)
+                data = self._transport.read_until(1, mark, timeout_overall=BOOT_S * self.patience)
                 if not data.endswith(mark):
                     break
             else:
