@@ -76,7 +76,7 @@ REFUSED = [
     (lambda: one("SELECT", 1), "SELECT version 1 is not supported: use MAXIMUM, MINIMUM or a RELU"),
     (lambda: one("BATCH_MATMUL", 2), "BATCH_MATMUL version 2 .*: use a Dense layer"),
     (lambda: one("GATHER", 1), "GATHER version 1 .*: use STRIDED_SLICE"),
-    (lambda: one("MATRIX_DIAG", 1), "MATRIX_DIAG version 1 .*: use one of ADD, .*CONV_2D"),
+    (lambda: one("MATRIX_DIAG", 1), "MATRIX_DIAG version 1 .*: use one of .*ADD, .*CONV_2D"),
     (lambda: one("STABLEHLO_ADD", 1), "convert to TFLite builtins"),
     (lambda: one("SOFTMAX", 3), "SOFTMAX version 3 .*, versions 1 to 2 are: convert with an older"),
     (
