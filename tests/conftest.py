@@ -17,6 +17,7 @@ EXPECTED_SKIPS = HERE / "expected_skips.txt"
 # brokers, browsers or a training.
 SLOW_FILES = {
     "bridge/test_bridge_api.py",
+    "bridge/test_bridge_connections.py",
     "bridge/test_bridge_damaged_store.py",
     "bridge/test_bridge_deployed.py",
     "bridge/test_bridge_reload.py",

@@ -43,6 +43,14 @@ class Board:
         """Alarms raised and not cleared, by kind and what they are of."""
         return {key: last for key, last in self.last_alarms.items() if last.body["on"]}
 
+    @property
+    def limit_mc(self) -> float | None:
+        """The limit now: a decision names the one it used, the birth the one at the start."""
+        decided = self.decision
+        if decided and decided.boot == self.hello.get("boot") and decided.body.get("limit_mc"):
+            return decided.body["limit_mc"]
+        return self.hello.get("limit_mc")
+
 
 class Registry:
     """All boards by device id; every change is published on the hub."""

@@ -63,8 +63,7 @@ def _age(of: View) -> Value:
 
 
 def _limit(of: View) -> Value:
-    decision = of.board.decision.body if of.board.decision else {}
-    limit = decision.get("limit_mc") or of.board.hello.get("limit_mc")
+    limit = of.board.limit_mc
     return limit / 100 if limit else None
 
 

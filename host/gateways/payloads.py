@@ -31,7 +31,7 @@ def state(board: Board) -> dict[str, Any]:
         "ambient_c": celsius(tel.get("ambient_mc")),
         "forecast_off_c": celsius(tel.get("fc_off_mc")),
         "forecast_on_c": celsius(tel.get("fc_on_mc")),
-        "limit_c": celsius(decision.get("limit_mc") or board.hello.get("limit_mc")),
+        "limit_c": celsius(board.limit_mc),
         "power_w": None if power is None else round(power / 1000, 3),
         "rpm": tel.get("fan_rpm"),
         "fan": on_off(tel.get("fan")),

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from host.bridge import VERSION
 from host.bridge.core import Core
 from host.bridge.errors import StoreBusy
+from host.bridge.records import Record
 from host.bridge.registry import Board, Status
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -127,14 +128,19 @@ def _boards(boards: list[Board]) -> Iterator[Family]:
         yield _gauge(name, text, _values(live, "tel", key, factor), ("device",))
     for key, (name, text, factor) in HEALTH.items():
         yield _gauge(f"board_{name}", text, _values(live, "health", key, factor), ("device",))
-    limits = [((b.device,), b.hello["limit_mc"] / 1000) for b in live if b.hello.get("limit_mc")]
+    limits = [((b.device,), b.limit_mc / 1000) for b in live if b.limit_mc]
     yield _gauge("limit_celsius", "Limit of the case's temperature", limits, ("device",))
     yield _gauge(
         "alarm_active",
         "Alarms raised and not cleared",
-        [((b.device, alarm.body["kind"]), 1) for b in boards for alarm in b.alarms.values()],
-        ("device", "kind"),
+        [((b.device, *_alarm(alarm)), 1) for b in boards for alarm in b.alarms.values()],
+        ("device", "kind", "of"),
     )
+
+
+def _alarm(alarm: Record) -> tuple[str, str]:
+    """Its kind, and what it is of: a sensor's alarm names the sensor, and two may be lost."""
+    return alarm.body["kind"], alarm.body.get("of") or ""
 
 
 def _values(

@@ -3,15 +3,20 @@
 import csv
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from starlette.routing import Route
 
+from host.gateways.web import app, openapi
+from host.gateways.web.settings import WebConfig
 from tests.bridge.conftest import Bridge, eventually
-from tests.bridge.fake_board import FakeBoard
+from tests.bridge.fake_board import FakeBoard, decision
 
 TOKEN = "a-long-enough-token"
 SCHEMATHESIS = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
@@ -29,9 +34,26 @@ def filled(bridge: Bridge, board: FakeBoard, tmp_path: Path) -> Bridge:
     board.tel()
     board.decide(why='=1+1, "quoted"\nand broken')
     board.decide(phi=None)
+    phi = decision()["phi"]
+    names = ["=HYPERLINK(0)" if name == "power_mw" else name for name in phi["names"]]
+    board.decide(phi={**phi, "names": names})
     board.durable("alarm", kind="fan", on=1, why="it stands still", val=0)
     eventually(lambda: not board.queue)
     return bridge
+
+
+def test_every_route_of_the_api_is_described() -> None:
+    routes = app.make_app(Mock(), WebConfig(), Mock()).routes
+    served = {
+        (re.sub(r":int", "", route.path), method.lower())
+        for route in routes
+        if isinstance(route, Route) and route.path.startswith("/api/")
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    paths = openapi.description()["paths"]
+    described = {(path, method) for path, kinds in paths.items() for method in kinds}
+    assert served - described == {("/api/openapi.json", "get")}
+    assert {path for path, _ in described - served} <= {"/health", "/ready", "/metrics", "/events"}
 
 
 @pytest.mark.skipif(not SCHEMATHESIS, reason="schemathesis is not installed")
@@ -55,11 +77,13 @@ def rows(bridge: Bridge, path: str) -> list[dict[str, str]]:
 
 
 def test_exports(filled: Bridge, board: FakeBoard) -> None:
-    second, first = rows(filled, "/api/decisions.csv")
+    third, second, first = rows(filled, "/api/decisions.csv")
     assert first["why"] == '\'=1+1, "quoted" and broken'
     assert (first["case_c"], first["power_w"], first["set"]) == ("44.31", "5.12", "1")
     assert first["contributions"].startswith("power_mw +0.82")
     assert first["contributions_unit"] == "K"
+    # Names come from the board: none becomes a formula.
+    assert third["contributions"].startswith("'=HYPERLINK(0) +0.82")
     assert second["contributions"] == ""
     assert rows(filled, "/api/decisions.csv?device=other") == []
 

@@ -29,9 +29,13 @@ def scraped(bridge: Bridge, board: FakeBoard, mosquitto: Mosquitto) -> tuple[str
         "health", free=40960, min_free=20480, loop_ms=250, late=0, crashes=0, err=0, up_s=60
     )
     board.durable("alarm", kind="fan", on=1, why="it stands still", val=0)
-    board.decide()
+    for sensor in ("case", "ambient"):  # two lost are two series: one would be refused as double
+        board.durable("alarm", kind="sensor", of=sensor, on=1, why="no answer", val=None)
+    board.decide(limit_mc=47000)  # the birth said 45
     eventually(lambda: not board.queue)
-    eventually(lambda: 'fanwise_alarm_active{device="box-one",kind="fan"} 1.0' in text(bridge))
+    eventually(
+        lambda: 'fanwise_alarm_active{device="box-one",kind="fan",of=""} 1.0' in text(bridge)
+    )
     eventually(lambda: 'fanwise_gateway_waiting_records{gateway="mqtt:home"} 0.0' in text(bridge))
     found = text(bridge)
     samples: Samples = {}
@@ -59,13 +63,15 @@ def test_what_promtool_says(scraped: tuple[str, Samples]) -> None:
         ("fanwise_case_temperature_celsius", "box-one"): 44.31,
         ("fanwise_power_watts", "box-one"): 5.12,
         ("fanwise_fan_on", "box-one"): 1,
-        ("fanwise_limit_celsius", "box-one"): 45,
+        ("fanwise_limit_celsius", "box-one"): 47,
+        ("fanwise_alarm_active", "box-one", "sensor", "case"): 1,
+        ("fanwise_alarm_active", "box-one", "sensor", "ambient"): 1,
         ("fanwise_board_up", "box-one"): 1,
         ("fanwise_board_status", "box-one", "online"): 1,
         ("fanwise_board_status", "box-one", "lost"): 0,
         ("fanwise_board_heap_free_bytes", "box-one"): 40960,
         ("fanwise_board_loop_worst_seconds", "box-one"): 0.25,
-        ("fanwise_records_stored_total",): 2,
+        ("fanwise_records_stored_total",): 4,
         ("fanwise_store_up",): 1,
     }
     assert {key: samples.get(key) for key in expected} == expected

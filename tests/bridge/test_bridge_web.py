@@ -153,6 +153,10 @@ def test_login(bridge: Bridge, board: FakeBoard, tmp_path: Path) -> None:
     for path in ("/api/boards", "/events", "/api/commands", "/api/session"):
         assert bridge.request(path)[0] == 401, path
     assert bridge.request("/api/boards", headers={"Authorization": "Bearer wrong"})[0] == 401
+    begun = time.monotonic()
+    assert bridge.request("/api/boards", headers={"Authorization": f"Bearer {TOKEN}x"})[0] == 401
+    assert time.monotonic() - begun > 0.4
+    assert "wrong token address=127.0.0.1 count=1" in bridge.log.read_text()
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     assert bridge.request("/api/boards", headers=bearer)[0] == 200
     eventually(lambda: board.commands("rebirth"))
@@ -167,6 +171,7 @@ def test_login(bridge: Bridge, board: FakeBoard, tmp_path: Path) -> None:
             page.js("document.querySelector('button').click()")
             page.wait_for(".board[data-device='box-one']")
             assert page.js("document.cookie") == ""
+            assert "login who=admin address=127.0.0.1" in bridge.log.read_text()
 
 
 def test_a_browser_that_reads_nothing_holds_up_nobody(served: Bridge, board: FakeBoard) -> None:

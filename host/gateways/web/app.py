@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -27,10 +28,18 @@ from host.bridge import audit
 from host.bridge.commands import COMMANDS, allowed
 from host.bridge.core import Core
 from host.bridge.errors import StoreBusy
+from host.bridge.logs import event
 from host.bridge.validate import DEVICE
 from host.gateways.web import events, export, openapi, views
 from host.gateways.web.installer import Installer
-from host.gateways.web.security import COOKIE, MAX_BODY_BYTES, Guard, Sessions, problem
+from host.gateways.web.security import (
+    COOKIE,
+    MAX_BODY_BYTES,
+    Guard,
+    Sessions,
+    address_of,
+    problem,
+)
 from host.gateways.web.settings import WebConfig
 
 STATIC = Path(__file__).with_name("static")
@@ -38,8 +47,9 @@ MAX_LIMIT = 500
 MAX_EXPORTED = 1_000_000
 MAX_HOURS = 24 * 366
 MAX_STREAMS = 64
-LOGIN_DELAY_S = 0.5
+BODY_S = 10.0
 INT64 = 2**63 - 1
+LOG = logging.getLogger("fanwise.web")
 
 
 class Pages:
@@ -61,11 +71,12 @@ class Pages:
         return FileResponse(STATIC / "login.html")
 
     async def login(self, request: Request) -> Response:
-        form = parse_qs((await request.body())[:MAX_BODY_BYTES].decode("utf-8", "replace"))
+        form = parse_qs((await body_of(request)).decode("utf-8", "replace"))
         user = self._sessions.users.by_token(form.get("token", [""])[0].strip())
         if user is None:
-            await asyncio.sleep(LOGIN_DELAY_S)
+            await self._sessions.guesses.wrong(request)
             return RedirectResponse("/login?wrong=1", HTTPStatus.SEE_OTHER)
+        event(LOG, logging.INFO, "login", who=user.name, address=address_of(request))
         response = RedirectResponse("/", HTTPStatus.SEE_OTHER)
         session = self._sessions.open(user)
         response.set_cookie(COOKIE, session, httponly=True, samesite="strict", path="/")
@@ -174,7 +185,7 @@ class Pages:
         if not self._sessions.may_command(request):
             return problem(HTTPStatus.FORBIDDEN, "the page is out of date; load it again")
         try:
-            asked = json.loads(await request.body())
+            asked = json.loads(await body_of(request))
             device, name = asked["device"], asked["name"]
         except (ValueError, TypeError, KeyError, RecursionError):
             return problem(HTTPStatus.BAD_REQUEST, 'expected {"device":..., "name":..., "args":{}}')
@@ -201,6 +212,15 @@ class Pages:
         trouble = self._core.writer.problem
         status = HTTPStatus.SERVICE_UNAVAILABLE if trouble else HTTPStatus.OK
         return JSONResponse({"ready": not trouble, "store": trouble or "ok"}, status)
+
+
+async def body_of(request: Request) -> bytes:
+    """Its body, which is small; from a client that does not send it in time a refusal."""
+    try:
+        async with asyncio.timeout(BODY_S):
+            return (await request.body())[:MAX_BODY_BYTES]
+    except TimeoutError:
+        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, "the body did not come in time") from None
 
 
 def number(request: Request, key: str, default: int, most: int) -> int:

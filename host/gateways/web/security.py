@@ -1,7 +1,9 @@
 """Who may talk to the page: host check, login, CSRF, and headers that forbid foreign content."""
 
+import asyncio
 import hmac
 import ipaddress
+import logging
 import secrets
 import socket
 import time
@@ -14,14 +16,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from host.bridge.logs import event
 from host.bridge.users import Role, User, Users, Who
 from host.gateways.web.settings import WebConfig
 
+LOG = logging.getLogger("fanwise.web")
 COOKIE = "fanwise_session"
 CSRF_HEADER = "x-fanwise-csrf"
 MAX_SESSIONS = 64
 MAX_ADDRESSES = 1024
 MAX_BODY_BYTES = 4096
+WRONG_S = 0.5
 # What other people's pages may read, if [web] embed names their origin.
 EMBEDDED = "/static/cooling-status.js"
 STATUS = "/api/status"
@@ -40,6 +45,20 @@ HEADERS = {
 CROSS_ORIGIN = {"Cross-Origin-Resource-Policy": "cross-origin"}
 
 
+class Guesses:
+    """Wrong tokens: each is answered late, and told of in the log."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    async def wrong(self, request: Request) -> None:
+        self._count += 1
+        if self._count & (self._count - 1) == 0:  # 1st, 2nd, 4th, 8th ...
+            fields = {"address": address_of(request), "count": self._count}
+            event(LOG, logging.WARNING, "wrong token", **fields)
+        await asyncio.sleep(WRONG_S)
+
+
 class Sessions:
     """Logins, in memory: a restart of the bridge logs everybody out.
 
@@ -50,6 +69,7 @@ class Sessions:
         self.users = Users(users)
         self._csrf = secrets.token_urlsafe(24)
         self._sessions: OrderedDict[str, tuple[User, str]] = OrderedDict()
+        self.guesses = Guesses()
 
     @property
     def required(self) -> bool:
@@ -66,6 +86,11 @@ class Sessions:
     def bearer(self, headers: Headers) -> User | None:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         return self.users.by_token(token.strip()) if scheme.lower() == "bearer" else None
+
+    def wrong_token(self, request: Request) -> bool:
+        """Whether it brings a token that is nobody's."""
+        given = "authorization" in request.headers
+        return self.required and given and self.bearer(request.headers) is None
 
     def admitted(self, request: Request) -> bool:
         return not self.required or self._user(request) is not None
@@ -160,6 +185,8 @@ class Guard:
             await send(message)
 
         refusal = self._refuse(request)
+        if self._sessions.wrong_token(request):
+            await self._sessions.guesses.wrong(request)
         await (refusal or self._app)(scope, receive, guarded)
 
     def _shared(self, request: Request) -> dict[str, str]:
@@ -185,8 +212,9 @@ class Guard:
         chunked = "transfer-encoding" in request.headers
         if chunked or not length.isdecimal() or int(length) > MAX_BODY_BYTES:
             return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_BODY_BYTES} bytes")
-        address = request.client.host if request.client else ""
-        if request.method == "POST" and not self._rate.allows(address, time.monotonic()):
+        if request.method == "POST" and not self._rate.allows(
+            address_of(request), time.monotonic()
+        ):
             return problem(HTTPStatus.TOO_MANY_REQUESTS, "slower, please", {"Retry-After": "1"})
         path = request.url.path
         if request.method == "OPTIONS" and path.startswith(STATUS):
@@ -212,6 +240,10 @@ class Guard:
         except ValueError:
             return False
         return True
+
+
+def address_of(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def problem(

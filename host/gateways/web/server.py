@@ -12,6 +12,7 @@ from host.bridge.core import Core
 from host.bridge.logs import event
 from host.gateways.listening import listen
 from host.gateways.web.app import make_app
+from host.gateways.web.connection import HEADERS_S, bounded_protocol
 from host.gateways.web.settings import WebConfig, configure
 
 __all__ = ["WebGateway", "configure", "make"]
@@ -55,10 +56,10 @@ class WebGateway:
             proxy_headers=False,
             server_header=False,
             ws="none",
-            http="h11",
+            http=bounded_protocol(),
             loop="asyncio",
             limit_concurrency=256,
-            timeout_keep_alive=15,
+            timeout_keep_alive=int(HEADERS_S),
             timeout_graceful_shutdown=1,
         )
         self._server = Server(config)

@@ -56,7 +56,7 @@ def board(item: Board) -> dict[str, Any]:
         "models": hello.get("models") or {},
         "safe": bool(hello.get("safe")),
         "boot": hello.get("boot"),
-        "limit_mc": limit_mc(item),
+        "limit_mc": item.limit_mc,
         "tel": item.tel,
         "tel_at": item.tel_at,
         "health": item.health,
@@ -70,14 +70,6 @@ def status(item: Board) -> dict[str, Any]:
     """How one board is, in few words and people's units: for other people's pages."""
     alarms = [{"kind": a.body["kind"], "why": a.body["why"]} for a in item.alarms.values()]
     return {**payloads.state(item), "device": item.device, "status": item.status, "alarms": alarms}
-
-
-def limit_mc(item: Board) -> int | None:
-    """The limit now: a decision names the one it used, the birth the one at the start."""
-    decided = item.decision
-    if decided and decided.boot == item.hello.get("boot") and decided.body.get("limit_mc"):
-        return decided.body["limit_mc"]
-    return item.hello.get("limit_mc")
 
 
 BOARDS_AT_ONCE = 40
