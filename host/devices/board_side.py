@@ -4,6 +4,7 @@ import binascii
 import gc
 import hashlib
 import os
+import sys
 
 _VERSION = 1
 _file = None
@@ -80,6 +81,10 @@ def _read(path, start, size):
     with open(path, "rb") as file:
         file.seek(start)
         return binascii.b2a_base64(file.read(size)).decode().strip()
+
+
+def _machine():
+    return getattr(sys.implementation, "_machine", "")
 
 
 def _room():

@@ -22,7 +22,7 @@ from host.devices import agent_file, deploy_set, ports
 from host.devices.board_repl import BoardRepl
 from host.devices.boards import Board, load_board
 from host.devices.console import Console, Parser, run_verb
-from host.devices.deploy_board import perform, read_state
+from host.devices.deploy_board import perform, read_state, require_chip
 from host.devices.deploy_kept import kept
 from host.devices.deploy_plan import BoardState, Plan, make_plan
 from host.devices.deploy_set import Target
@@ -124,6 +124,7 @@ def _put(
 ) -> tuple[Plan, list[str]]:
     # The plan, and the names of the models.
     try:
+        require_chip(repl, target.board)
         state = read_state(repl)
         with tempfile.TemporaryDirectory() as folder:
             if keep:

@@ -1,5 +1,6 @@
-"""A deploy's two halves at the board: what is on its flash, and doing the plan's operations there.
+"""What a deploy does at the board: which chip, what is on its flash, the plan's operations there.
 
+require_chip(repl, board)
 state = read_state(repl)
 perform(repl, plan.ops, done)
 """
@@ -12,7 +13,9 @@ import errno
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from agent.cognition.engine.kernels.choice import chip_of
 from host.devices.board_repl import BoardOsError
+from host.devices.boards import Board, list_boards, load_board
 from host.devices.deploy_plan import (
     ACTIVE,
     PLAIN_FILES,
@@ -22,7 +25,7 @@ from host.devices.deploy_plan import (
     BoardState,
     Op,
 )
-from host.devices.errors import FlashFullError, VerifyError
+from host.devices.errors import FlashFullError, VerifyError, WrongChipError
 
 CHUNK_BYTES = 1024
 FILE_TRIES = 3
@@ -37,6 +40,19 @@ class Caller(Protocol):
     """A BoardRepl."""
 
     def call(self, expression: str, timeout_s: float = ...) -> str: ...
+
+
+def require_chip(repl: Caller, board: Board) -> None:
+    """Raises WrongChipError where MicroPython names another chip than that of `board`."""
+    machine = repl.call("_machine()")
+    chip = chip_of(machine).lower()
+    if chip in ("", board.chip):
+        return
+    others = [name for name in list_boards() if load_board(name).chip == chip]
+    raise WrongChipError(
+        f"this board says {machine!r}, but {board.name} has an {board.chip}; it could be: "
+        f"{', '.join(others)}; what runs on it is left alone"
+    )
 
 
 def read_state(board: Caller) -> BoardState:

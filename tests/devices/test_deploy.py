@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from host.devices import board_repl, deploy, deploy_set
+from host.devices import board_repl, deploy, deploy_board, deploy_set
 from host.devices.boards import load_board
+from host.devices.deploy_board import require_chip
 from host.devices.deploy_plan import ROOT_FILES, Active
 from host.devices.errors import (
     FlashFullError,
@@ -17,6 +18,7 @@ from host.devices.errors import (
     SettingsError,
     Stopped,
     VerifyError,
+    WrongChipError,
 )
 from host.simulation.errors import VmError
 from host.simulation.vm import ensure_vm
@@ -132,6 +134,38 @@ def test_settings_that_cannot_be_kept_are_not_written_over(live, capsys, config,
     assert why in told["message"]
     assert "--defaults" in told["message"]
     assert (board.flash / "config.json").read_bytes() == config
+    assert not (board.flash / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("machine", "told"),
+    [
+        ("Generic ESP32S3 module with ESP32S3", "could be: esp32-s3;"),
+        ("LOLIN_C3_MINI with ESP32-C3FH4", "could be: esp32-c3;"),
+        ("Board with RP2040", ""),
+        ("Board with ESP32-D0WD", ""),
+    ],
+)
+def test_a_board_of_another_chip(machine, told):
+    class Repl:
+        def call(self, expression, *_):
+            assert expression == "_machine()"
+            return machine
+
+    if not told:
+        require_chip(Repl(), load_board("lilygo-relay"))
+        return
+    with pytest.raises(WrongChipError, match=told):
+        require_chip(Repl(), load_board("lilygo-relay"))
+
+
+def test_another_chip_than_the_files_is_left_at_work(live, monkeypatch):
+    board = live()
+    monkeypatch.setattr(deploy_board, "chip_of", lambda machine: "ESP32C6")
+    starts = board.board.resets.total()
+    with pytest.raises(WrongChipError, match=r"'Fanwise simulated board', but simulated has an"):
+        board.deploy()
+    board.until(lambda: board.board.resets.total() == starts + 2)
     assert not (board.flash / "a").exists()
 
 
