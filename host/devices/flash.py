@@ -223,7 +223,10 @@ def _verb(words: argparse.Namespace, console: Console) -> int:
         deployed=asdict(deployed) if deployed else None,
     )  # fmt: skip
     if not (words.json or words.no_monitor or words.dry_run):
-        return subprocess.run([sys.executable, "-m", "host.devices.monitor", done.port]).returncode
+        command = [sys.executable, "-m", "host.start", "host.devices.monitor", done.port]
+        if os.name != "nt":
+            os.execv(sys.executable, command)
+        return subprocess.run(command).returncode
     return 0
 
 

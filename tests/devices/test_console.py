@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from host import bootstrap
 from host.devices import build, deploy, flash, monitor, mpy, new_agent, show
 from host.devices.console import Console, run_verb
 from host.devices.errors import DeviceError, Stopped
@@ -63,6 +64,23 @@ def test_ctrl_c_while_a_verb_is_loaded(tmp_path):
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
     done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
+
+
+def test_a_checkout_that_may_not_be_written_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path)
+    path = tmp_path / "lib" / "python3.11" / "site-packages" / "fanwise.pth"
+    path.parent.mkdir(parents=True)
+    bootstrap.put_checkout_on_path()
+    assert path.read_text().splitlines() == [str(ROOT), str(ROOT / "firmware")]
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    bootstrap.put_checkout_on_path()
+    path.unlink()
+    with pytest.raises(bootstrap.InstallError, match="cannot write"):
+        bootstrap.put_checkout_on_path()
 
 
 @pytest.mark.parametrize(
