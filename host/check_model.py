@@ -1,14 +1,13 @@
 """Does a board run this model, and what does it cost?
 
-    python -m host.check_model FILE [--board NAME] [--json]
+    ./run check-model FILE [--board NAME] [--json]
 
-Exit code: 0 the engine runs the model (and it fits the board), 1 it does not, 2 wrong call.
+FILE is a .tflite file or a bundle (docs/bundle.md). Exit code: 0 the engine runs the model, and it
+fits the board; 1 it does not; 2 and 3 as for the other verbs (docs/exit-codes.md).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,9 +16,10 @@ from typing import Any
 
 from agent.cognition.engine import FormatError, Model, ModelError, ops, schema
 from agent.cognition.engine.graph import Graph, Operator
-from host.devices.boards import Board, load_board
-from host.devices.errors import DeviceError
+from host.devices.boards import Board, list_boards, load_board
+from host.devices.console import Console, Parser, run_verb
 from host.model_costs import instructions, kernel_sets, macs_of, set_of, weights_bytes
+from host.model_files import kind_of, read_model
 from host.operator_advice import FULL_INT8, advice
 
 # Far above any board's arena; a model that needs more is reported, not refused.
@@ -103,7 +103,8 @@ def check_model(data: bytes, board: Board | str | None = None) -> Report:
     try:
         graph = Graph(data, ops.name_of)
     except FormatError as error:
-        report.problems.append(f"not a whole .tflite file: {error}")
+        why = kind_of(data) or f"{error}; copy or convert it again"
+        report.problems.append(f"not a whole .tflite file: {why}")
         return report
     except ModelError as error:
         report.problems.append(str(error))
@@ -175,14 +176,23 @@ def _layer(op: Operator) -> Layer:
 
 def _fit(report: Report, board: Board) -> None:
     report.budget = {"model_bytes": board.model_bytes, "arena_bytes": board.arena_bytes}
+    problems = _too_large(report, board)
+    if not problems:
+        return
+    others = [name for name in list_boards() if not _too_large(report, load_board(name))]
+    advice = f"; it fits {', '.join(others)}" if others else "; it fits no board there is"
+    report.problems += [problem + advice for problem in problems]
+
+
+def _too_large(report: Report, board: Board) -> list[str]:
     needs = (("model", report.file_bytes, board.model_bytes),
              ("arena", report.kept_arena_bytes, board.arena_bytes))  # fmt: skip
-    for what, needed, room in needs:
-        if needed is not None and needed > room:
-            report.problems.append(
-                f"{what} of {needed:,} bytes does not fit {board.name}, which has {room:,} for it"
-                f" (boards/{board.name}.toml, memory.{what}_bytes): make the model smaller"
-            )
+    return [
+        f"{what} of {needed:,} bytes does not fit {board.name}, which has {room:,} of its RAM for"
+        f" it (memory.{what}_bytes in boards/{board.name}.toml): make the model smaller"
+        for what, needed, room in needs
+        if needed is not None and needed > room
+    ]
 
 
 def lines_of(report: Report, name: str) -> list[str]:
@@ -220,23 +230,23 @@ def lines_of(report: Report, name: str) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="host.check_model", description=__doc__.split("\n")[0])
-    parser.add_argument("file", type=Path, help="a .tflite file")
+    parser = Parser("check-model", (__doc__ or "").split("\n")[0])
+    parser.add_argument("file", type=Path, help="a .tflite file, or a bundle")
     parser.add_argument("--board", help="name of a board under boards/")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     given = parser.parse_args(arguments)
-    try:
-        data = given.file.read_bytes()
-        board = load_board(given.board) if given.board else None
-    except (OSError, DeviceError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    report = check_model(data, board)
-    if given.json:
-        print(json.dumps(report.as_json(), indent=1))
-    else:
-        print("\n".join(lines_of(report, given.file.name)))
-    return 0 if report.ok else 1
+
+    def verb(console: Console) -> int:
+        board = None if given.board is None else load_board(given.board)
+        model = read_model(given.file)
+        report = check_model(model.data, board)
+        report.problems += model.problems
+        for line in lines_of(report, model.name):
+            console.line(line)
+        console.done(**report.as_json())
+        return 0 if report.ok else 1
+
+    return run_verb(given.json, verb)
 
 
 if __name__ == "__main__":
