@@ -19,11 +19,8 @@ import hashlib
 import hmac
 import json
 import logging
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,6 +33,7 @@ from host.bridge.records import Record
 from host.bridge.secret import secret
 from host.bridge.toml_table import Table
 from host.gateways.delivery import Delivery
+from host.gateways.http_post import Unanswered, post
 from host.gateways.kinds import kinds
 from host.gateways.listening import is_loopback
 
@@ -77,10 +75,6 @@ def make(core: Core, settings: WebhookConfig) -> "Webhook":
     return Webhook(core, settings)
 
 
-class Refused(Exception):
-    """Not answered, or not with 2xx; the reason."""
-
-
 class Webhook:
     name = "webhook"
 
@@ -91,8 +85,6 @@ class Webhook:
         self._delivery = Delivery(core, f"webhook:{config.url}", config.kinds, at_once=1)
         self._backoff = Backoff(0.5, 60.0)
         self._told = False
-        # A redirect would carry signed alarms to a place nobody configured.
-        self._opener = urllib.request.build_opener(_NoRedirects)
 
     async def start(self) -> None:
         pass
@@ -101,7 +93,7 @@ class Webhook:
         while True:
             try:
                 await self._delivery.run(self._send)
-            except Refused as error:
+            except Unanswered as error:
                 if not self._told:
                     fields = {"host": self._where, "reason": error}
                     event(LOG, logging.WARNING, "webhook not delivered, alarms wait", **fields)
@@ -113,17 +105,16 @@ class Webhook:
 
     async def _send(self, records: list[Record]) -> None:
         for record in records:
-            status = await asyncio.to_thread(self._post, record)
+            status = await self._post(record)
             if status in NOT_WANTED:
                 fields = {"host": self._where, "status": status.value, "device": record.device}
                 event(LOG, logging.ERROR, "webhook does not want a record", **fields)
             elif not 200 <= status < 300:
-                raise Refused(f"answered {status.value} {status.phrase}")
+                raise Unanswered(f"answered {status.value} {status.phrase}")
             self._backoff.reset()
             self._told = False
 
-    def _post(self, record: Record) -> HTTPStatus:
-        """The answer's status. Raises Refused when there is none."""
+    async def _post(self, record: Record) -> HTTPStatus:
         about = {"site": self._site, "device": record.device, "kind": record.kind}
         body = json.dumps({**about, "record": record.body}, ensure_ascii=False).encode()
         headers = {
@@ -134,24 +125,4 @@ class Webhook:
         if self._config.secret:
             signature = hmac.new(self._config.secret.encode(), body, hashlib.sha256).hexdigest()
             headers["X-Fanwise-Signature"] = f"sha256={signature}"
-        request = urllib.request.Request(self._config.url, body, headers)
-        try:
-            with self._opener.open(request, timeout=self._config.timeout_s) as answer:
-                return _status(answer.status)
-        except urllib.error.HTTPError as error:
-            with error:
-                return _status(error.code)
-        except (OSError, HTTPException) as error:  # URLError is an OSError
-            raise Refused(getattr(error, "reason", None) or error) from error
-
-
-def _status(code: int) -> HTTPStatus:
-    try:
-        return HTTPStatus(code)
-    except ValueError:
-        return HTTPStatus.BAD_GATEWAY
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
+        return await post(self._config.url, body, headers, self._config.timeout_s)

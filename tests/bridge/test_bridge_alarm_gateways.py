@@ -1,12 +1,15 @@
 """Webhook, file, and the gateway written in the docs: every alarm at least once, whatever fails."""
 
+import contextlib
 import hashlib
 import hmac
 import json
 import re
 import resource
 import signal
+import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -103,6 +106,45 @@ def test_webhook(bridge: Bridge, board: FakeBoard, tmp_path: Path) -> None:
     said = bridge.log.read_text()
     assert "does not want a record" in said
     assert SECRET not in said
+
+
+HANGING = [(b"", 60), (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2000, 1.5)]
+
+
+@pytest.mark.parametrize(("says", "timeout_s"), HANGING, ids=("hangs", "drips"))
+def test_a_webhook_that_hangs_or_drips_holds_up_nothing(
+    bridge: Bridge, board: FakeBoard, tmp_path: Path, says: bytes, timeout_s: float
+) -> None:
+    asked = threading.Semaphore(0)
+
+    def drip(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            for byte in says:
+                connection.sendall(bytes([byte]))
+                time.sleep(0.05)
+
+    def serve(server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                kept.append(server.accept()[0])
+                asked.release()
+                threading.Thread(target=drip, args=(kept[-1],), daemon=True).start()
+
+    kept: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/in"
+        file = tmp_path / "bridge.toml"
+        file.write_text(f"[webhook]\nurl = '{url}'\ntimeout_s = {timeout_s}\n")
+        bridge.start("--config", str(file), "--port", str(board.path))
+        alarm(board, 1)
+        assert asked.acquire(timeout=20)
+        if timeout_s < 5:
+            assert asked.acquire(timeout=20), "given up and tried again"
+            assert "no answer within 1.5 s" in bridge.log.read_text()
+        assert bridge.stop() < 8
+    for each in kept:
+        each.close()
 
 
 def test_file(bridge: Bridge, board: FakeBoard, tmp_path: Path) -> None:
