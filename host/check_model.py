@@ -131,10 +131,9 @@ def _unsupported(operators: Sequence[Operator]) -> list[str]:
             lines[text + advice(op.name, ", ".join(sorted(known)))] = None
         elif not known[op.name][0] <= op.version <= known[op.name][1]:
             low, high = known[op.name]
-            what = FULL_INT8 if op.version < low else "convert with an older TensorFlow"
             lines[
                 f"{op.name} version {op.version} is not supported, versions {low} to {high} are:"
-                f" {what}"
+                f" others are for types, dimensions or options not run here; {FULL_INT8}"
             ] = None
     return list(lines)
 

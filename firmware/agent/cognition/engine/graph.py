@@ -261,7 +261,10 @@ class Graph:
         codes = [self._code(Table(reader, p), name_of) for p in model.tables(_MODEL_OPERATOR_CODES)]
         subgraphs = model.tables(_MODEL_SUBGRAPHS)
         if len(subgraphs) != 1:
-            raise UnsupportedError("file has %d subgraphs; 1 is supported" % len(subgraphs))
+            raise UnsupportedError(
+                "file has %d subgraphs; 1 is supported: convert one signature, without loops"
+                % len(subgraphs)
+            )
         subgraph = Table(reader, subgraphs[0])
         buffers = model.tables(_MODEL_BUFFERS)
         for field, most in (
