@@ -108,27 +108,26 @@ def test_later_only_what_is_new_is_written(
     assert console.told("exactly this image: nothing to write") is not bool(written)
 
 
-@pytest.mark.parametrize(
-    ("rom", "kind"), [*(on(RomBoard, kind) for kind in BOARDS), on(QemuRom, BOARDS[0])]
-)
+@pytest.mark.parametrize("kind", BOARDS, ids=lambda kind: kind.name)
 def test_the_rom_alone_takes_and_gives_back_every_byte(
-    rom: Rom, kind: Board, binary: Path, tmp_path: Path
+    kind: Board, binary: Path, tmp_path: Path
 ) -> None:
-    """Without the stub: commands that only the ROM has."""
+    """Without the stub: commands that only the ROM has. Not in QEMU, whose SPI controller loses the
+    first 63 bytes of what the ROM itself writes, and gives it zeros to read.
+    """
     content, back = b"\xc0\xdb" * 2100 + bytes(range(256)), tmp_path / "back.bin"
     binary.write_bytes(content)
-    with rom(kind.chip) as board:
+    with RomBoard(kind.chip) as board:
         common = [sys.executable, "-m", "esptool", "--no-stub", "--port", board.port]
         common += ["--before", "no-reset", "--after", "no-reset"]
         for words in (
             ["write-flash", "0x20000", str(binary)],
             ["read-flash", "0x20000", str(len(content)), str(back)],
         ):
-            done = subprocess.run([*common, *words], capture_output=True, text=True, timeout=300)
+            done = subprocess.run([*common, *words], capture_output=True, text=True, timeout=60)
             assert done.returncode == 0, done.stdout
     assert back.read_bytes() == content
-    if isinstance(board, RomBoard):
-        assert board.loader.commands["read_slow"] > 0
+    assert board.loader.commands["read_slow"] > 0
 
 
 @both
