@@ -82,7 +82,10 @@ REFUSED = [
     (lambda: one("GATHER", 1), "GATHER version 1 .*: use STRIDED_SLICE"),
     (lambda: one("MATRIX_DIAG", 1), "MATRIX_DIAG version 1 .*: use one of .*ADD, .*CONV_2D"),
     (lambda: one("STABLEHLO_ADD", 1), "convert to TFLite builtins"),
-    (lambda: one("SOFTMAX", 3), "SOFTMAX version 3 .*, versions 1 to 2 are: .*types.* convert with full"),
+    (
+        lambda: one("SOFTMAX", 3),
+        "SOFTMAX version 3 .*, versions 1 to 2 are: .*types.* convert with full",
+    ),
     (
         lambda: one("FULLY_CONNECTED", 1),
         "versions 4 to .* are: .*convert with full int8 quantisation",
