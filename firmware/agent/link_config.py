@@ -36,7 +36,9 @@ def mqtt(raw, problems):
     for key in ("host", "ntp"):
         if not _is_host(table[key]):
             problems.append("mqtt.%s: %r is no name and no IPv4 address" % (key, table[key]))
-    if not (table["tls"] or table["in_clear"] or _is_near(table["host"])):
+    if len(problems) == before and not (
+        table["tls"] or table["in_clear"] or _is_near(table["host"])
+    ):
         problems.append(
             "mqtt.host: %s is not in a private network, where passwords would go in clear; set "
             "mqtt.tls, or mqtt.in_clear if that is what is wanted" % table["host"]

@@ -1,6 +1,7 @@
 """From reset to the loop: what is needed is made in the order in which things may fail."""
 
 import gc
+import os
 import sys
 
 from .plain import plain, unload
@@ -166,14 +167,17 @@ def _mqtt(parts):
     try:
         import network  # type: ignore[import-not-found]
 
+        from .communication.mqtt.dial import CA_FILE
         from .communication.mqtt.link import MqttLink, secrets
 
         try:
             passwords = secrets()
         except (OSError, ValueError, RuntimeError) as error:
             passwords = {}
-            parts.problems.append("/secrets.json cannot be read (%s): deploy again" % error)
-        return MqttLink(parts.link, parts.config, parts.root, passwords, network.WLAN)
+            parts.problems.append("/secrets.json cannot be read (%s): deploy passwords" % error)
+        if parts.config.mqtt["tls"] and CA_FILE[1:] not in os.listdir("/"):
+            parts.problems.append("/ca.der is not there: deploy with a ca_file")
+        return MqttLink(parts.link, parts.config, passwords, network.WLAN)
     except Exception as error:
         parts.problems.append("the link mqtt cannot be used: %s" % error)
         return None

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_BUNDLES = (ROOT / "training/bundles/cooling", ROOT / "training/bundles/anomaly")
 # Of the heap, without models: measured, docs/firmware.md.
 FIRMWARE_HEAP_KB = 58
+MQTT_HEAP_KB = 20
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ def choose(board: Board, config: dict[str, Any], folders: Sequence[Path]) -> Cho
     left_out = []
     roles: set[str] = set()
     heap = FIRMWARE_HEAP_KB * 1024
+    heap += MQTT_HEAP_KB * 1024 if config.get("link") == "mqtt" else 0
     for folder in folders:
         problem, role, cost = _judge(folder, board, config)
         if not problem and role in roles:

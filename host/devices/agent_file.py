@@ -1,7 +1,7 @@
 """An agent's file, NAME.toml: which board, which models, which settings; people edit it.
 
     board = "esp32"
-    link = "serial"
+    link = "serial"                              # or "mqtt", with [settings.wifi], [settings.mqtt]
     bundles = ["../training/bundles/cooling"]    # relative to this file
 
     [settings]                                   # /config.json without `board`
@@ -22,23 +22,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.config import LINKS
+from host.devices import link_files
 from host.devices.boards import BOARDS, DEFAULT_SITE, Board, config_problems, load_board
 from host.devices.errors import SettingsError, UnknownBoardError
+from host.devices.link_files import NONE_NAMED, LinkFiles
 
-# What the firmware speaks today.
-LINKS = ("serial",)
-_KEYS = ("board", "link", "bundles", "settings")
+_KEYS = ("board", "link", "bundles", "settings", "secrets")
 
 
 @dataclass(frozen=True)
 class AgentFile:
-    """config: the checked content of /config.json; bundles: folders of model bundles."""
+    """config: the checked content of /config.json; bundles: folders of model bundles; secrets:
+    where the passwords are.
+    """
 
     path: Path
     board: Board
     link: str
     config: dict[str, Any]
     bundles: tuple[Path, ...]
+    secrets: LinkFiles = NONE_NAMED
 
 
 def load(path: Path) -> AgentFile:
@@ -51,6 +55,7 @@ def load(path: Path) -> AgentFile:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError([f"{path}: {error}"]) from error
     problems = [f"{key}: there is no such entry" for key in raw if key not in _KEYS]
+    secrets = link_files.parse(raw.get("secrets", {}), path.parent, problems)
     name, bundles, settings = raw.get("board"), raw.get("bundles", []), raw.get("settings")
     if not isinstance(name, str):
         problems.append("board: the name of a board is needed, see ./run boards")
@@ -76,12 +81,16 @@ def load(path: Path) -> AgentFile:
     if isinstance(settings, dict):
         if "board" in settings:
             problems.append("settings.board: stands above, as board")
+        if "link" in settings:
+            problems.append("settings.link: stands above, as link")
         config = {"site": DEFAULT_SITE, **settings, "board": board.name if board else "unknown"}
+        if raw.get("link") == link_files.MQTT:
+            config["link"] = link_files.MQTT
         found = board.problems(config) if board else config_problems(config)
         problems += [f"settings.{problem}" for problem in found]
     if problems or board is None:
         raise SettingsError([f"{path}: {problem}" for problem in problems])
-    return AgentFile(path, board, raw.get("link", LINKS[0]), config, folders)
+    return AgentFile(path, board, raw.get("link", LINKS[0]), config, folders, secrets)
 
 
 def write(agent: AgentFile) -> None:
@@ -112,17 +121,35 @@ def text_of(agent: AgentFile) -> str:
         "",
         "[settings]",
     ]
-    settings = {key: value for key, value in agent.config.items() if key != "board"}
+    settings = {k: value for k, value in agent.config.items() if k not in ("board", "link")}
     notes = {"limit_mc": " # milli-degrees Celsius", "trip_mc": " # the fan runs, whatever happens"}
     for key, value in settings.items():
         if not isinstance(value, dict):
             lines.append(f"{key} = {_value(value)}{notes.get(key, '')}")
     tables = {"relay": agent.config["relay"]}
     tables |= {f"sensors.{role}": sensor for role, sensor in agent.config["sensors"].items()}
+    tables |= {name: agent.config[name] for name in ("wifi", "mqtt") if name in agent.config}
     for name, table in tables.items():
         lines += ["", f"[settings.{name}]"]
         lines += [f"{key} = {_value(value)}" for key, value in table.items()]
+    if agent.link == link_files.MQTT:
+        lines += _secrets(agent)
     return "\n".join(lines) + "\n"
+
+
+def _secrets(agent: AgentFile) -> list[str]:
+    # Paths only; what is not there yet is shown how to add.
+    lines = [
+        "",
+        "[secrets]",
+        f"# Files with nothing but the password; else {link_files.WIFI_PASSWORD} and",
+        f"# {link_files.MQTT_PASSWORD} in the environment. Keep them out of the repository.",
+    ]
+    for key in link_files.KEYS:
+        path = getattr(agent.secrets, key)
+        shown = _value(os.path.relpath(path, agent.path.parent)) if path else '"..."'
+        lines.append(f"{'' if path else '# '}{key} = {shown}")
+    return lines
 
 
 def _relative(folder: Path, start: Path) -> str:

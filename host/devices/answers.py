@@ -3,19 +3,24 @@
 sensors   "case=ds18b20:4 ambient=ntc:34 power=ina219:21,22 fan=tach:27", "fan=none" leaves one out
 output    "26 nc high": pin, contact the fan hangs on, level that draws the relay
 limits    "45 55": the limit the agent keeps, and the trip point, in degrees Celsius
+link      "serial", or "mqtt ssid='my net' host=192.168.1.10 tls=yes": network and broker
 """
 
 from __future__ import annotations
 
 import copy
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from agent.config import DRIVERS, RELAY, ROLES
+from agent.config import DRIVERS, LINKS, RELAY, ROLES
+from agent.link_config import MQTT, WIFI
 from host.devices.errors import SettingsError
 
 _WIRES = ("pin", "sda", "scl")
+_LINK_KEYS: dict[str, tuple[str, type]] = {key: ("wifi", kind) for key, kind, *_ in WIFI}
+_LINK_KEYS |= {key: ("mqtt", kind) for key, kind, *_ in MQTT}
 
 
 def wires_of(driver: str) -> list[str]:
@@ -96,3 +101,34 @@ def limits(text: str, default: Mapping[str, int]) -> dict[str, int]:
         )
     values = [round(float(word) * 1000) for word in words]
     return dict(default) | dict(zip(("limit_mc", "trip_mc"), values, strict=False))
+
+
+def link(text: str) -> dict[str, Any]:
+    """{} for serial, else {link, wifi, mqtt}, their values not checked. Raises SettingsError."""
+    try:
+        kind, *words = shlex.split(text) or [""]
+    except ValueError:
+        kind, words = "", []
+    if kind not in LINKS or (kind == LINKS[0] and words):
+        raise SettingsError([f"link: {text!r}, serial or 'mqtt ssid=NAME host=NAME' is needed"])
+    if kind == LINKS[0]:
+        return {}
+    tables: dict[str, dict[str, Any]] = {"wifi": {}, "mqtt": {}}
+    problems = []
+    for word in words:
+        key, given, value = word.partition("=")
+        if key not in _LINK_KEYS or not given:
+            problems.append(f"link: {word!r} is none of {', '.join(f'{k}=' for k in _LINK_KEYS)}")
+            continue
+        table, kind_of_value = _LINK_KEYS[key]
+        tables[table][key] = _typed(value, kind_of_value)
+    if problems:
+        raise SettingsError(problems)
+    return {"link": kind, **tables}
+
+
+def _typed(value: str, kind: type) -> Any:
+    # What is of another type stays text, for the check of the settings to name.
+    if kind is bool:
+        return {"yes": True, "true": True, "no": False, "false": False}.get(value, value)
+    return int(value) if kind is int and value.isdecimal() else value

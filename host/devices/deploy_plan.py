@@ -26,8 +26,8 @@ SLOTS = ("a", "b")
 PLAIN = "."
 NO_SET = "-"
 TRIES = 3  # as in firmware/boot.py
-# At the root, whichever set runs: they choose it.
-ROOT_FILES = ("boot.py", "main.py")
+# At the root, whichever set runs: what chooses it, and what lets it into its network.
+ROOT_FILES = ("boot.py", "main.py", "secrets.json", "ca.der")
 # What of the root is the plain set.
 PLAIN_FOLDERS = ("agent", "models")
 PLAIN_FILES = ("config.json",)

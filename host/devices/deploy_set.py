@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from agent.cognition import bundle as board_bundle
 from agent.cognition.mind import NEEDS
+from host.devices import link_files
 from host.devices.boards import Board
 from host.devices.build import board_files
 from host.devices.errors import SettingsError
@@ -38,7 +39,7 @@ def check(target: Target) -> list[str]:
     """Names of the models ("cooling@2"). Raises SettingsError: pins, settings, models that the
     board would refuse, that have no room, or whose features lack a sensor.
     """
-    problems = target.board.problems(target.config)
+    problems = target.board.problems(target.config) + link_files.check(target)
     names, roles = [], []
     for folder in target.bundles:
         name, role, found = _check_bundle(folder, target.board, target.config)
@@ -56,6 +57,7 @@ def wanted(target: Target) -> dict[str, bytes]:
     """Raises BuildError."""
     files = dict(board_files(target.board.chip if target.board.native else ""))
     files["config.json"] = json.dumps(target.config, separators=(",", ":")).encode()
+    files |= link_files.files(target)
     for folder in target.bundles:
         role = _manifest(folder)["role"]
         for name in BUNDLE_FILES:

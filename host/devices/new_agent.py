@@ -17,9 +17,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from host.devices import agent_file, answers
+from agent.config import LINKS
+from host.devices import agent_file, answers, link_files
 from host.devices.agent_bundles import DEFAULT_BUNDLES, choose
-from host.devices.agent_file import LINKS, AgentFile
+from host.devices.agent_file import AgentFile
 from host.devices.boards import DEFAULT_SITE, Board, list_boards, load_board
 from host.devices.console import Console, Parser, run_verb
 from host.devices.errors import DeviceError, ProblemsError, SettingsError
@@ -120,12 +121,18 @@ def compose(dialogue: Dialogue, given: argparse.Namespace) -> tuple[Board, str, 
     hint = "Limits in C: what the case stays below, and where the fan runs whatever happens"
     default = answers.limits_text(DEFAULT_LIMITS)
     limits = dialogue.answer("limits", "4/5 limits", hint, default, limits_of)
-    hint = "Link: serial is the only one the firmware has; the bridge takes it on to MQTT"
-    link = dialogue.answer("link", "5/5 link", hint, LINKS[0], _link)
+    hint = "Link: serial, or over Wi-Fi to a broker, e.g. mqtt ssid=barn host=192.168.1.10 user=me"
+    config: dict[str, Any] = {**rest, **limits, "relay": relay, "sensors": sensors}
+
+    def link_of(text: str) -> dict[str, Any]:
+        link = answers.link(text)
+        board.check({**config, **link})
+        return link
+
+    config |= dialogue.answer("link", "5/5 link", hint, LINKS[0], link_of)
     if dialogue.problems:
         raise SettingsError(dialogue.problems)
-    config = {**rest, **limits, "relay": relay, "sensors": sensors}
-    return board, link, config
+    return board, config.get("link", LINKS[0]), config
 
 
 def _elsewhere(board: Board, sensors: dict[str, Any]) -> dict[str, Any]:
@@ -135,14 +142,6 @@ def _elsewhere(board: Board, sensors: dict[str, Any]) -> dict[str, Any]:
     if board.relay["pin"] in taken and free:
         return {**board.relay, "pin": free[0]}
     return board.relay
-
-
-def _link(text: str) -> str:
-    if text not in LINKS:
-        raise SettingsError(
-            [f"link: {text!r}, but the firmware has {' and '.join(LINKS)} only: take {LINKS[0]}"]
-        )
-    return text
 
 
 def next_name(board: Board, folder: Path) -> str:
@@ -180,6 +179,11 @@ def new_agent(given: argparse.Namespace, console: Console, inp: TextIO) -> None:
         console.step("without models the fan follows a thermostat")
     if config["relay"]["contact"] == "no":
         console.step("on the normally open contact a dead board is a fan that stands still")
+    if link == link_files.MQTT:
+        console.step(
+            f"passwords are none of these answers: set {link_files.WIFI_PASSWORD} and "
+            f"{link_files.MQTT_PASSWORD} when you deploy, or see [secrets] in the file"
+        )
     path = _path(given, config["device"])
     agent = AgentFile(path, board, link, config, choice.taken)
     agent_file.write(agent)
@@ -222,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--sensors", default="", help="'ambient=ntc:35 fan=none'")
     parser.add_argument("--output", default="", help="'26 nc high'")
     parser.add_argument("--limits", default="", help="'45 55', in degrees Celsius")
-    parser.add_argument("--link", default="", help="serial")
+    parser.add_argument("--link", default="", help="serial, or 'mqtt ssid=NAME host=NAME'")
     parser.add_argument("--site", default="", help=f"default {DEFAULT_SITE}")
     parser.add_argument(
         "--bundle", action="append", type=_folder, help="a model bundle; may be repeated; or none"

@@ -57,7 +57,17 @@ GOOD = agent_file.text_of(agent(Path("/x.toml"), limit_mc=45000))
             "limit_mc = 1\nspeed = 3",
             ["settings.speed: there is no such setting", "settings.limit_mc: 1, a number from"],
         ),
-        ('link = "serial"', 'link = "mqtt"', ["link: 'mqtt', serial is needed"]),
+        ('link = "serial"', 'link = "lora"', ["link: 'lora', serial or mqtt is needed"]),
+        (
+            'link = "serial"',
+            'link = "mqtt"',
+            ["settings.wifi: {ssid, ...} is needed", "settings.mqtt: {host, ...} is needed"],
+        ),
+        (
+            "\n[settings]\n",
+            '\n[settings]\nlink = "serial"\n',
+            ["settings.link: stands above, as link"],
+        ),
         ('link = "serial"', "links = 1", ["links: there is no such entry"]),
         ('board = "esp32"', "board = 3", ["board: the name of a board is needed"]),
         (

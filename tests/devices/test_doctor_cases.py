@@ -112,6 +112,11 @@ def hello(**members):
     }  # fmt: skip
 
 
+def link(**members):
+    usual = {"wifi": "up", "rssi": -61, "broker": "up", "up": 1, "fail": 0, "bad": 0, "drop": 0}
+    return {**usual, "why": "", **members}
+
+
 def tel(**members):
     return {
         **head("tel", 2), "ms": 9000, "case_mc": 41000, "ambient_mc": 22000, "power_mw": 5000,
@@ -171,6 +176,13 @@ TOLD = [
     ([hello(queued=3)], "records", "--", "3 wait"),
     ([hello(), {**head("health", 9), "self_test": {"ok": 0}}], "self-test", "!!", "failed"),
     ([hello(), alarm(4, 1)], "alarm fan", "--", "it stands"),
+    ([hello(link=link())], "Wi-Fi", "ok", "joined, -61 dBm"),
+    ([hello(link=link())], "board's broker", "ok", "connected for the 1. time"),
+    ([hello(link=link(rssi=-90))], "Wi-Fi", "--", "weak, -90 dBm"),
+    ([hello(link=link(why="silent"))], "board's broker", "ok", "trouble before: broker: it does"),
+    ([hello(link=link(wifi="down", why="wifi 202"))], "Wi-Fi", "!!", "password is not accepted"),
+    ([hello(link=link(broker="waiting", why="connack 5"))], "board's broker", "!!", "may not"),
+    ([hello(link=link(broker="name"))], "board's broker", "!!", "name: not connected yet"),
     ([hello(), {**head("tel"), "fan": 7}], "frames", "--", "1 malformed"),
 ]  # fmt: skip
 

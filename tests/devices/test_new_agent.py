@@ -128,7 +128,8 @@ def test_refusals_are_told_at_once_and_the_question_comes_again(terminal, tmp_pa
         ("4/5", "warm", "no: limits: 'warm', e.g. '45 55' is needed"),
         ("4/5", "60", "no: trip_mc is 55000, at least limit_mc + 1000 is needed"),
         ("4/5", "40.5 60", ""),
-        ("5/5", "mqtt", "no: link: 'mqtt', but the firmware has serial only: take serial"),
+        ("5/5", "mqtt", "no: wifi.ssid: missing, a text of 1 to 32 bytes is needed"),
+        ("5/5", "mqtt ssid=b host=8.8.8.8", "no: mqtt.host: 8.8.8.8 is not in a private network"),
         ("5/5", "", ""),
     ]
     for question, answer, refusal in dialogue:
@@ -229,7 +230,7 @@ def test_bundles_by_hand(tmp_path, capsys, bundle):
                 "sensors.fan.pin: pin 12 is a strapping pin",
                 "relay.pin: pin 2 is a strapping pin",
                 "trip_mc is 55000, at least limit_mc + 1000",
-                "link: 'x', but the firmware has serial only",
+                "link: 'x', serial or 'mqtt ssid=NAME host=NAME' is needed",
             ],
         ),
         (

@@ -300,7 +300,7 @@ class Config:
 @pytest.fixture
 def link(monkeypatch):
     """A link whose dialling gives `link.wire`; `link.said` and `link.greeted` are what it told."""
-    one = MqttLink(Console(), Config, "", {"wifi": "w", "mqtt": "p"}, lambda _: one.station)
+    one = MqttLink(Console(), Config, {"wifi": "w", "mqtt": "p"}, lambda _: one.station)
     one.station, one.wire = Station(), Wire()
     one.said, one.greeted = [], []
     one.log = lambda level, text: one.said.append(text)

@@ -30,6 +30,8 @@ def hello(app):
         "queued": app.outbox.queued,
         "dropped": app.outbox.dropped,
     }
+    if app.mqtt:
+        frame["link"] = app.mqtt.report(app.uptime.ms())
     trial = parts.boot_state.trial
     if trial and trial.id:
         frame["set"] = trial.id

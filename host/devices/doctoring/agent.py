@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from agent.rare.link_words import words
 from host.devices.doctoring.finding import Finding, note, ok, wrong
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ ROLES = ("cooling", "anomaly")
 READINGS = {"case": "case_mc", "ambient": "ambient_mc", "power": "power_mw", "fan": "fan_rpm"}
 MODEL_PROBLEM = re.compile(r"model (refused|out of use)|models need")
 LOOP_ERROR = "loop: "
+# Below it an ESP32 loses packets.
+WEAK_DBM = -80
 
 
 def findings(frames: Sequence[Frame], facts: Facts) -> list[Finding]:
@@ -33,7 +36,7 @@ def findings(frames: Sequence[Frame], facts: Facts) -> list[Finding]:
     found += _sensors(hello, _newest(frames, "tel"))
     found += _health(hello, _newest(frames, "health"))
     found += _alarms(frames)
-    found.append(note("Wi-Fi", "not used: this firmware speaks through the serial line"))
+    found += _link(hello)
     return found
 
 
@@ -174,6 +177,27 @@ def _health(hello: Frame, health: Frame | None) -> list[Finding]:
         step = "./run monitor --send self-test --wait; then ./run deploy"
         found.append(wrong("self-test", "the newest one failed", step))
     return found
+
+
+def _link(hello: Frame) -> list[Finding]:
+    link = hello.get("link")
+    if not isinstance(link, dict):
+        return [note("Wi-Fi", "not used: this board speaks through the serial line")]
+    why = words(str(link.get("why"))) if link.get("why") else ""
+    wifi, broker, rssi = link.get("wifi"), link.get("broker"), link.get("rssi")
+    found = []
+    if wifi != "up":
+        step = "are name and password in the agent's file right? ./run deploy"
+        return [wrong("Wi-Fi", f"{wifi}: {why or 'not joined yet'}", step)]
+    if isinstance(rssi, int) and rssi < WEAK_DBM:
+        found.append(note("Wi-Fi", f"weak, {rssi} dBm", "move the board or the access point"))
+    else:
+        found.append(ok("Wi-Fi", f"joined, {rssi} dBm"))
+    if broker != "up":
+        step = "is it reached from here? ./run doctor --broker URL; then [settings.mqtt]"
+        return [*found, wrong("board's broker", f"{broker}: {why or 'not connected yet'}", step)]
+    before = f"; trouble before: {why}" if why else ""
+    return [*found, ok("board's broker", f"connected for the {link.get('up')}. time{before}")]
 
 
 def _alarms(frames: Sequence[Frame]) -> list[Finding]:

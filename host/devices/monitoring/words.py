@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+from agent.rare.link_words import words
+
 COLOURS = {"dec": 36, "alarm": 31, "hello": 32, "health": 90, "log": 33, "rsp": 35, "tel": 90}
 OTHER_COLOUR = 34
 HEAD = ("t", "boot", "seq", "ms", "at")
@@ -35,7 +37,16 @@ def summary(frame: dict[str, Any]) -> str:
     if kind == "log":
         return f"{frame.get('lvl', '')} {frame.get('msg', '')}".strip()
     members = {key: value for key, value in frame.items() if key not in HEAD}
+    if isinstance(frame.get("link"), dict):
+        members["link"] = f"({link_summary(frame['link'])})"
     return "  ".join(f"{key}={value}" for key, value in members.items())
+
+
+def link_summary(link: dict[str, Any]) -> str:
+    """The link of a board that speaks over a broker."""
+    rssi = f" {link['rssi']} dBm" if link.get("rssi") is not None else ""
+    why = f" ({words(str(link['why']))})" if link.get("why") else ""
+    return f"wifi {link.get('wifi')}{rssi}  broker {link.get('broker')}{why}"
 
 
 def contributions(record: dict[str, Any]) -> list[tuple[str, float, str]]:

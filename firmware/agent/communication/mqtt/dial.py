@@ -33,12 +33,11 @@ _UNIX_TO_2000_S = 946684800
 
 
 class Dialer:
-    """broker: the checked setting `mqtt`; root: folder of the set that runs; greeting: CONNECT."""
+    """broker: the checked setting `mqtt`; greeting: CONNECT."""
 
-    def __init__(self, broker, root, greeting):
+    def __init__(self, broker, greeting):
         self.state = NAME
         self._broker = broker
-        self._root = root
         self._greeting = greeting
         self._steps = None
         self._socket = None
@@ -185,7 +184,7 @@ class Dialer:
         if self._context is None:
             context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
             context.verify_mode = tls.CERT_REQUIRED
-            with open(self._root + CA_FILE, "rb") as file:
+            with open(CA_FILE, "rb") as file:
                 context.load_verify_locations(file.read())
             self._context = context
         # Not now: the handshake goes on with each write that follows, as far as it can.

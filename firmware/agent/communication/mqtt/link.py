@@ -36,7 +36,7 @@ class MqttLink:
     Nothing that goes wrong with network or broker leaves it as an exception.
     """
 
-    def __init__(self, console, config, root, passwords, make):
+    def __init__(self, console, config, passwords, make):
         mqtt = config.mqtt
         self._console = console
         self._topics = Topics(config.site, config.device)
@@ -50,7 +50,7 @@ class MqttLink:
             "lost",
         )
         self._wifi = Wifi(make, config.wifi["ssid"], passwords.get("wifi") or None)
-        self._dialer = Dialer(mqtt, root, greeting)
+        self._dialer = Dialer(mqtt, greeting)
         self._buffers = Buffers()
         self._pause = Pause()
         self._socket = None
