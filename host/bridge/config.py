@@ -42,7 +42,7 @@ def load(path: Path | None, flags: dict[str, Any]) -> Config:
     Raises ConfigError naming every problem found.
     """
     problems: list[str] = []
-    tree = _read(path, problems) if path else {}
+    tree = _read(path) if path else {}
     table = Table("", tree, problems)
     store = table.table("store")
     site = table.text("site", flags.get("site"), "home")
@@ -76,16 +76,15 @@ def load(path: Path | None, flags: dict[str, Any]) -> Config:
     return config
 
 
-def _read(path: Path, problems: list[str]) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
+    """Raises ConfigError at once: what is missing may well stand in the file."""
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
-        problems.append(
-            f"configuration file {path}: {error.strerror}; check the path given to --config"
-        )
+        problem = f"configuration file {path}: {error.strerror}; check the path given to --config"
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problems.append(f"configuration file {path} is not TOML: {error}")
-    return {}
+        problem = f"configuration file {path} is not TOML: {error}"
+    raise ConfigError([problem])
 
 
 def _ports(

@@ -83,8 +83,8 @@ def _plan(
     try:
         module: Any = importlib.import_module(module_name)
         configure = module.configure
-    except (ImportError, AttributeError) as error:
-        table.problem(f"{module_name} is no gateway that can be loaded: {error}")
+    except Exception as error:  # of whatever kind: it may be somebody's own module
+        table.problem(f"{module_name} is no gateway that can be loaded: {error!r}")
         return None
     settings = configure(table, flags, common)
     table.refuse_unknown()

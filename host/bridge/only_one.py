@@ -17,7 +17,7 @@ def only_one(path: Path) -> Iterator[None]:
     The lock is on a file beside it, which stays: the store's own is SQLite's to lock, and is
     renamed when it is damaged.
     """
-    beside = path.with_name(path.name + ".lock")
+    beside = path.with_name(path.name + "-lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

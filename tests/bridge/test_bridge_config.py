@@ -43,6 +43,8 @@ CASES = [
     ("", {"port": [TTY], "http": "0.0.0.0:8080"}, ["token_file", "login"]),
     ("", {"port": [TTY], "http": "[::]:8080"}, ["token_file", "login"]),
     ("ports = [", {}, ["not TOML"]),
+    (f"ports = ['{TTY}']\n[gateways.x]\nmodule = '.x'", {}, ["no gateway", "TypeError"]),
+    (f"ports = ['{TTY}']\n[gateways.x]\nmodule = 'tests.no.such'", {}, ["no gateway", "such"]),
 ]
 
 
@@ -71,8 +73,15 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
 
 
 def test_missing_file() -> None:
-    with pytest.raises(ConfigError, match="check the path"):
-        config.load(Path("/none.toml"), {"port": [TTY]})
+    """Nothing is said of what would stand in it."""
+    with pytest.raises(ConfigError, match="check the path") as error:
+        config.load(Path("/none.toml"), {"http": "0.0.0.0:8080"})
+    assert len(error.value.problems) == 1
+
+
+def test_a_file_as_windows_editors_write_it(tmp_path: Path) -> None:
+    made = read(tmp_path, f"\ufeffports = ['{TTY}']\r\nsite = 'shop'\r\n", {})
+    assert made.site == "shop"
 
 
 def test_short_token(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ def bounded_protocol() -> type[H11Protocol]:
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             address = self.client[0] if self.client else ""
-            # The proxy in front, and what looks after the bridge on its own machine.
-            if address and not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+            # The proxy in front, and what looks after the bridge on its own machine, are not.
+            if address and not _is_here(address):
                 self._counted = address
                 open_now[address] += 1
                 if open_now[address] > MOST_EACH:
@@ -70,3 +70,9 @@ def bounded_protocol() -> type[H11Protocol]:
                 self.transport.abort()
 
     return Bounded
+
+
+def _is_here(address: str) -> bool:
+    found = ipaddress.ip_address(address.partition("%")[0])
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback

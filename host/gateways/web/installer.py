@@ -26,7 +26,9 @@ from host.devices.image_file import check, version_key
 from host.gateways.web.security import problem
 
 PAGE = Path(__file__).with_name("static") / "installer.html"
-GET_IMAGE = "fetch it here, once, with internet: ./run flash --board {} --dry-run"
+GET_IMAGE = (
+    "fetch it here, once, with internet: ./run flash --board {} --dry-run (no board is needed)"
+)
 
 
 @dataclass(frozen=True)
