@@ -44,6 +44,7 @@ SLOW_FILES = {
     "devices/test_monitor.py",
     "devices/test_images.py",
     "devices/test_new_agent.py",
+    "devices/test_console.py",
     "devices/test_deploy.py",
     "devices/test_deploy_cuts.py",
     "engine/test_arena.py",

@@ -199,6 +199,7 @@ class BoardRepl:
         # Ctrl-C again and again: a board that starts hears nothing for a while, and a program may
         # catch one or two.
         end, heard, times = time.monotonic() + timeout_s, b"", 1
+        lost: Exception | None = None
         while time.monotonic() < end:
             try:
                 for _ in range(times):
@@ -212,9 +213,15 @@ class BoardRepl:
                     self._drain()
                     if self._raw_prompt(READ_S * self.patience):
                         return
+                lost = None
             except (OSError, serial.SerialException) as error:
-                heard = str(error).encode()
+                lost = error
                 time.sleep(QUIET_S)
+        if lost:
+            raise NoAnswerError(
+                f"{self.device}: the line is gone ({lost}): was the board unplugged? What ran on "
+                "it before still does; plug it in again, then the same command"
+            )
         tail = heard[-80:].decode("utf-8", "replace").strip()
         said = f"it says {tail!r}" if tail else "nothing comes at all"
         raise NoAnswerError(

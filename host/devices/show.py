@@ -17,6 +17,7 @@ from rich.text import Text
 from host.devices.agent_bundles import FIRMWARE_HEAP_KB
 from host.devices.boards import Board, list_boards, load_board
 from host.devices.console import Console, Parser, run_verb
+from host.devices.errors import BoardFileError
 from host.devices.pins import USES, users_of
 
 # 48 files of an ESP32 in blocks of 4 KB, measured; docs/boards.md.
@@ -240,12 +241,18 @@ def show(console: Console, name: str = "") -> None:
         for line in drawing(board):
             out.print(line, soft_wrap=True)
         return
-    boards = [load_board(each) for each in list_boards()]
-    if console.as_json:
-        console.done(boards=[facts(board) for board in boards])
-        return
-    for row in table(boards):
-        console.line(row)
+    boards, problems = [], []
+    for each in list_boards():
+        try:
+            boards.append(load_board(each))
+        except BoardFileError as error:
+            problems += error.problems
+    if not console.as_json:
+        for row in table(boards):
+            console.line(row)
+    if problems:
+        raise BoardFileError(problems)
+    console.done(boards=[facts(board) for board in boards])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

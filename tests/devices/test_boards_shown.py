@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from host.devices import show
 from host.devices.agent_bundles import FIRMWARE_HEAP_KB
 from host.devices.boards import list_boards, load_board
+from host.devices.errors import BoardFileError
 from host.devices.show import BAR, FIRMWARE_FLASH_KB, bar, main, pin_lines
 
 HERE = Path(__file__).parent
@@ -85,6 +87,21 @@ def test_one_board_for_programs(capsys):
     assert (pins[19]["uses"], pins[5]["uses"], pins[39]["uses"]) == (["relay"], [], ["ntc"])
     assert sum(board["heap_parts_kb"].values()) == board["memory"]["heap_kb"]
     assert sum(board["flash_parts_kb"].values()) == board["flash"]["size_kb"]
+
+
+def test_a_broken_file_does_not_hide_the_other_boards(capsys, monkeypatch):
+    def load(name):
+        if name == "esp32-s2":
+            raise BoardFileError(["esp32-s2.toml: title: a text is needed, not 3"])
+        return load_board(name)
+
+    monkeypatch.setattr(show, "load_board", load)
+    assert main([]) == 3
+    out, err = capsys.readouterr()
+    assert "esp32-s3" in out
+    assert err == "error: esp32-s2.toml: title: a text is needed, not 3\n"
+    assert main(["--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["error"] == "BoardFileError"
 
 
 def test_an_unknown_board(capsys):

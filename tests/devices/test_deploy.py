@@ -374,6 +374,20 @@ def test_nobody_there(monkeypatch):
         os.close(slave)
 
 
+def test_a_board_that_is_unplugged(monkeypatch):
+    monkeypatch.setattr(board_repl, "ENTER_S", 0.5)
+    master, slave = os.openpty()
+    try:
+        with board_repl.BoardRepl(os.ttyname(slave)) as repl:
+            os.close(master)
+            with pytest.raises(
+                NoAnswerError, match=r"unplugged\? What ran on it before still does"
+            ):
+                repl.enter()
+    finally:
+        os.close(slave)
+
+
 def test_all_problems_are_named_before_a_port_is_opened():
     sensors = {"case": {"driver": "ds18b20", "pin": 4}}
     board = load_board("esp32")
