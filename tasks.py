@@ -53,9 +53,10 @@ _IN_PARALLEL = (f"-n{min(4, os.cpu_count() or 1)}", "--dist=loadfile")
         "fault": "NAME@SECONDS[:BOARD], e.g. fan_stuck@60:esp32-2; may be repeated",
         "broker": "an MQTT broker, e.g. mqtt://127.0.0.1:1883 (default: an embedded one)",
         "http": "address of the live page (default: a free port on 127.0.0.1)",
+        "link": "of the boards: serial (default), or mqtt, over simulated Wi-Fi to the broker",
     },
 )
-def demo(_, seconds="", train=True, replay="", speed="", fault=None, broker="", http=""):
+def demo(_, seconds="", train=True, replay="", speed="", fault=None, broker="", http="", link=""):
     """Watch three simulated boards keep three machines cool."""
     words = _options(
         seconds=seconds,
@@ -65,6 +66,7 @@ def demo(_, seconds="", train=True, replay="", speed="", fault=None, broker="", 
         fault=fault,
         broker=broker,
         http=http,
+        link=link,
     )
     _python("host.simulation.demo", *words)
 

@@ -66,6 +66,8 @@ class BridgeProcess:
         log: Path,
         http: str,
         broker: str | None = None,
+        embedded_port: int = 0,
+        config: Path | None = None,
         speed: float = 1.0,
     ) -> None:
         self.http = http
@@ -77,8 +79,11 @@ class BridgeProcess:
         self._command += [f"--store={store}", f"--http={http}", f"--keepalive-s={keepalive_s:g}"]
         self._command += [f"--port={port}" for port in ports]
         self._command += (
-            [f"--broker={broker}"] if broker else ["--embedded-broker", "--embedded-port=0"]
+            [f"--broker={broker}"]
+            if broker
+            else ["--embedded-broker", f"--embedded-port={embedded_port}"]
         )
+        self._command += [f"--config={config}"] if config else []
 
     async def start(self) -> None:
         """Start the process; its log goes to `log`."""

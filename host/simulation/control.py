@@ -15,7 +15,10 @@ from pathlib import Path
 from host.simulation.errors import SimulationError
 
 MAX_LINE = 200
-HELP = "on KIND [BOARD] | off KIND [BOARD] | reset BOARD | unplug BOARD | plug BOARD | list"
+HELP = (
+    "on KIND [BOARD] | off KIND [BOARD] | reset BOARD | unplug BOARD | plug BOARD | "
+    "wifi on|off BOARD | list"
+)
 
 
 class ControlError(SimulationError):

@@ -14,11 +14,14 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
+from agent.config import LINKS
 from host.devices.errors import DeviceError
 from host.simulation.bridge_process import BridgeProcess, free_port, parse_http
 from host.simulation.control import HELP, serve_control
@@ -59,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--speed", type=number(0.1, MAX_SPEED), default=DEFAULT_SPEED)
     p.add_argument("--fault", action="append", default=[], metavar="NAME@SECONDS[:BOARD]")
     p.add_argument("--broker", metavar="URL", help="MQTT broker (default: one inside the bridge)")
+    p.add_argument("--link", choices=LINKS, default=LINKS[0], help="of the boards")
     p.add_argument("--http", metavar="HOST:PORT", help="address of the live page")
     p.add_argument("--seed", type=int, default=1, help="another plant, another day")
     return p
@@ -123,6 +127,9 @@ async def run_chain(fleet: Fleet, bridge: BridgeProcess, seconds: float | None) 
                 method = {"reset": "hard_reset", "unplug": "unplug_serial", "plug": "plug_serial"}
                 fleet.simulation.call(getattr(board_, method[what]))
                 return f"{what} {name}"
+            case ["wifi", "on" | "off" as what, name]:
+                fleet.switch_wifi(name, what == "on")
+                return f"wifi {what} {name}"
             case ["list"]:
                 return ", ".join(fleet.boards)
         raise ValueError(f"expected {HELP}")
@@ -155,8 +162,10 @@ def demo(options: argparse.Namespace) -> None:
             say("", line)
         bundles = make_bundles(train=not options.no_train)
         check_bundles(bundles)
+        broker = broker_of_boards(options)
         fleet = Fleet(
             FOLDER,
+            broker=broker,
             bundles=bundles,
             speed=options.speed,
             seed=options.seed,
@@ -172,7 +181,9 @@ def demo(options: argparse.Namespace) -> None:
         for path in fleet.ports:
             say("", os.path.relpath(path))
         bridge = BridgeProcess(
-            ports=fleet.ports,
+            ports=() if broker else fleet.ports,
+            embedded_port=broker[1] if broker and not options.broker else 0,
+            config=boards_config(broker) if broker else None,
             store=FOLDER / "store.db",
             log=FOLDER / "bridge.log",
             http=f"{host}:{port or free_port(host)}",
@@ -186,6 +197,30 @@ def demo(options: argparse.Namespace) -> None:
         print(flush=True)
         for name, tally in fleet.tallies.items():
             say(name, f"{tally.seconds:.0f} s: {tally}")
+
+
+def broker_of_boards(options: argparse.Namespace) -> tuple[str, int] | None:
+    """Address and port the boards speak to, None with the link serial. Raises SimulationError."""
+    if options.link == LINKS[0]:
+        return None
+    if not options.broker:
+        return "127.0.0.1", free_port("127.0.0.1", 1883)
+    parts = urlsplit(options.broker)
+    if parts.scheme != "mqtt" or not parts.hostname or parts.username:
+        raise SimulationError(
+            f"--broker {options.broker}: simulated boards speak to mqtt://HOST:PORT, without TLS"
+        )
+    try:
+        return socket.gethostbyname(parts.hostname), parts.port or 1883
+    except OSError as error:
+        raise SimulationError(f"--broker {options.broker}: {error}") from error
+
+
+def boards_config(broker: tuple[str, int]) -> Path:
+    """A file that has the bridge look for boards at their broker."""
+    path = FOLDER / "bridge.toml"
+    path.write_text(f'[mqtt_boards]\nurl = "mqtt://{broker[0]}:{broker[1]}"\n')
+    return path
 
 
 def replay_notes(fleet: Fleet) -> str:

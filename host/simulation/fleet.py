@@ -19,6 +19,7 @@ from host.simulation.errors import SimulationError
 from host.simulation.faults import FAULTS, PLANT_FAULTS, Fault, FaultSchedule
 from host.simulation.filesystem import build_flash
 from host.simulation.plant import Machine, make_machines
+from host.simulation.radio import AccessPoint
 from host.simulation.replay import ReplayMachine, open_replay
 from host.simulation.vm import Vm
 from host.simulation.world import Simulation
@@ -27,6 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware"
 BUNDLES = ROOT / "training" / "bundles"
 ROLES = ("cooling", "anomaly")
+# The simulated boards' Wi-Fi; what they tell their broker is for brokers that ask for a password.
+NETWORK, PASSWORD = "simulated", "not a secret"
+SECRETS = json.dumps({"wifi": PASSWORD, "mqtt": PASSWORD}).encode()
 
 _ON_DEVICE = {
     "sensor_unplugged": ("ds18b20", DeviceFault.UNPLUGGED),
@@ -75,6 +79,12 @@ def bundle_files(folder: Path) -> dict[str, bytes]:
         ) from error
 
 
+def over_mqtt(host: str, port: int) -> dict[str, Any]:
+    """Settings of boards whose link is a broker."""
+    mqtt = {"host": host, "port": port, "in_clear": True}
+    return {"link": "mqtt", "wifi": {"ssid": NETWORK}, "mqtt": mqtt}
+
+
 def hottest_tenth_mc(replay: ReplayMachine) -> int:
     """The case temperature that a tenth of the recording exceeds, in m°C."""
     temps_c = sorted(sample.case_temp_c for sample in replay.recording.samples)
@@ -96,6 +106,7 @@ class Fleet:
     `folder` receives one flash folder per board (kept between runs, as a flash is) and the serial
     ports as links `<board>.tty`. `replay` is a recorded run that the sensors see in place of the
     plant; each board starts at another part of it, with a limit that the hottest tenth exceeds.
+    With `broker` (address, port) their link is Wi-Fi and that broker, each as a user of its name.
     Raises SimulationError or DeviceError before anything runs.
     """
 
@@ -111,6 +122,7 @@ class Fleet:
         replay: Path | None = None,
         vm: Vm | None = None,
         settings: dict[str, Any] | None = None,
+        broker: tuple[str, int] | None = None,
     ) -> None:
         self.simulation = Simulation(speed, vm)
         self.ports: list[Path] = []
@@ -123,6 +135,7 @@ class Fleet:
         for role in ROLES:
             models |= bundle_files(bundles / role)
         described = load_board("simulated")
+        settings = {**over_mqtt(*broker), **(settings or {})} if broker else settings or {}
         if replay is not None:
             _refuse_plant_faults(faults)
         for index, machine in enumerate(make_machines(count, seed)):
@@ -133,18 +146,18 @@ class Fleet:
                 source = open_replay(replay, name=name)
                 limit_mc = hottest_tenth_mc(source)
                 source.advance(len(source.recording.samples) * index // count)
-            config = described.device_config(
-                device=name, **{"limit_mc": limit_mc, **(settings or {})}
-            )
+            config = described.device_config(device=name, **{"limit_mc": limit_mc, **settings})
             flash = folder / name
             flash.mkdir(parents=True, exist_ok=True)
-            build_flash(flash, FIRMWARE, {"config.json": json.dumps(config).encode(), **models})
+            files = {"config.json": json.dumps(config).encode(), "secrets.json": SECRETS}
+            build_flash(flash, FIRMWARE, {**files, **models})
             self.machines[name] = source
             self.tallies[name] = Tally(config["limit_mc"] / 1000)
             self.ports.append(folder / f"{name}.tty")
             self.boards[name] = self.simulation.add_board(
                 name, flash, source, heap_kb=described.heap_kb, link=self.ports[-1]
             )
+            self.boards[name].radio.access_points[NETWORK] = AccessPoint(PASSWORD)
         unknown = {f.machine for f in faults if f.machine} - set(self.boards)
         if unknown:
             raise SimulationError(
@@ -162,6 +175,11 @@ class Fleet:
             self.board(name)
         self.simulation.call(lambda: self._switch_all(names, kind, on))
         return names
+
+    def switch_wifi(self, name: str, on: bool) -> None:
+        """Let a board hear its access point or not. Raises SimulationError."""
+        radio = self.board(name).radio
+        self.simulation.call(lambda: setattr(radio, "down", not on))
 
     def board(self, name: str) -> SimulatedBoard:
         """The board of that name. Raises SimulationError with the names there are."""

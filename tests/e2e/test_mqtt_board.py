@@ -1,0 +1,179 @@
+"""A board over Wi-Fi, a real mosquitto and the real bridge; broker, Wi-Fi, network and board fail.
+
+One run; the board's firmware runs in the real VM, its sockets are real ones.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from host.simulation.fleet import PASSWORD, Fleet
+from tests.bridge.conftest import Bridge, eventually
+from tests.bridge.mosquitto import Mosquitto, needs_mosquitto
+from tests.bridge.proxy import Network, Proxy
+
+pytestmark = [pytest.mark.e2e, pytest.mark.vm, pytest.mark.timeout(300), needs_mosquitto]
+
+SPEED = 20.0
+BOARD = "esp32-1"
+
+
+class House:
+    """One board, its broker behind a network that can fail, a bridge, somebody who listens."""
+
+    def __init__(self, folder: Path) -> None:
+        for name in ("boards", "bridge"):
+            (folder / name).mkdir()
+        self.mosquitto = Mosquitto(folder)
+        self.proxy = Proxy(self.mosquitto.port)
+        broker = ("127.0.0.1", self.proxy.port)
+        self.fleet = Fleet(folder / "boards", count=1, speed=SPEED, broker=broker)
+        self.bridge = Bridge(folder / "bridge")
+        self.config = folder / "bridge.toml"
+        self.config.write_text(f"[mqtt_boards]\nurl = 'mqtt://127.0.0.1:{self.mosquitto.port}'\n")
+
+    def start(self) -> None:
+        self.bridge.start(f"--config={self.config}", f"--keepalive-s={10 / SPEED}")
+        self.fleet.simulation.start()
+
+    def stop(self) -> None:
+        self.fleet.simulation.stop()
+        if self.bridge.process and self.bridge.process.poll() is None:
+            self.bridge.process.terminate()
+            self.bridge.process.wait()
+        self.proxy.close()
+        self.mosquitto.kill()
+
+    def pass_time(self, seconds: float) -> None:
+        """Of the board's time."""
+        clock = self.fleet.simulation.clock
+        until_s = clock.now_s + seconds
+        eventually(lambda: clock.now_s >= until_s, 20 * seconds / SPEED + 20, "time passes")
+
+    def online(self) -> None:
+        eventually(lambda: self.bridge.status(BOARD) == "online", 60, "the board is online")
+
+    def health(self) -> dict[str, Any]:
+        return dict(self.bridge.board(BOARD)["health"])
+
+    def told(self, what: str) -> None:
+        """Wait for a health frame with this in its link."""
+        eventually(lambda: what in str(self.health().get("link")), 60, what)
+
+    def frames(self) -> list[dict[str, Any]]:
+        """Everything durable in the store."""
+        with sqlite3.connect(f"file:{self.bridge.store}?mode=ro", uri=True) as db:
+            rows = db.execute("select boot, seq, body from records order by id")
+            return [{**json.loads(body), "boot": boot, "seq": seq} for boot, seq, body in rows]
+
+    def retained(self, topic: str) -> str:
+        """What the broker keeps for a topic."""
+        found: list[str] = []
+        client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
+        client.on_message = lambda c, u, message: found.append(message.payload.decode())
+        client.connect("127.0.0.1", self.mosquitto.port)
+        client.subscribe(topic, 1)
+        client.loop_start()
+        try:
+            return str(eventually(lambda: found, 10, topic)[0])
+        finally:
+            client.loop_stop()
+            client.disconnect()
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    house = House(tmp_path_factory.mktemp("house"))
+    seen: dict[str, Any] = {"house": house}
+    radio = house.fleet.boards[BOARD].radio
+    try:
+        house.start()
+        house.online()
+        eventually(lambda: any(f.get("phi") for f in house.frames()), 60, "an explanation")
+        seen["link"] = house.retained(f"fanwise/home/{BOARD}/link")
+        seen["override"] = house.bridge.command(BOARD, "override", fan=1, for_s=600)
+        eventually(lambda: house.fleet.machines[BOARD].fan_powered, 30, "the fan is on")
+        seen["explain"] = house.bridge.command(BOARD, "explain")
+
+        house.mosquitto.kill()
+        eventually(lambda: house.bridge.status(BOARD) == "disconnected", 30)
+        house.pass_time(30)
+        house.mosquitto.start()  # with nothing of what it knew
+        house.online()
+        seen["auto"] = house.bridge.command(BOARD, "auto")
+
+        before = radio.joins
+        radio.down = True
+        house.pass_time(60)
+        radio.down = False
+        eventually(lambda: radio.joins > before, 30, "the board joins again")
+        house.online()
+        house.pass_time(10)
+        seen["ping"] = eventually(lambda: house.bridge.command(BOARD, "ping")[0] == 200, 60)
+
+        house.proxy.network = Network.SWALLOWS
+        house.pass_time(40)
+        house.proxy.network = Network.PASSES
+        house.told("silent")
+        house.online()
+        eventually(lambda: house.health()["outbox"]["queued"] == 0, 60, "all is acknowledged")
+        house.pass_time(61)
+        seen["health"] = house.health()
+        seen["frames"] = house.frames()
+
+        house.fleet.simulation.call(house.fleet.boards[BOARD].stop)
+        eventually(lambda: house.bridge.status(BOARD) == "disconnected", 60, "the board is gone")
+        seen["last will"] = house.retained(f"fanwise/home/{BOARD}/link")
+        yield seen
+    finally:
+        house.stop()
+
+
+def test_it_is_known_and_obeys(ran: dict[str, Any]) -> None:
+    assert ran["link"] == "online"
+    for command in ("override", "explain", "auto"):
+        status, answer = ran[command]
+        assert (status, answer["ok"]) == (200, True), command
+
+
+def test_all_decisions_are_stored_once_whatever_failed(ran: dict[str, Any]) -> None:
+    keys = [(frame["boot"], frame["seq"]) for frame in ran["frames"]]
+    assert len(set(keys)) == len(keys)
+    assert {boot for boot, _ in keys} == {keys[0][0]}
+    assert sorted(seq for _, seq in keys) == list(range(1, len(keys) + 1))
+    decisions = [frame for frame in ran["frames"] if frame["t"] == "dec"]
+    assert "override" in {frame["rule"] for frame in decisions}
+    assert len(decisions) >= 6, "one a minute at least"
+    assert all(frame["phi"]["err"] == 0 for frame in decisions if frame["phi"])
+
+
+def test_the_loop_never_waited(ran: dict[str, Any]) -> None:
+    health = ran["health"]
+    assert (health["late"], health["err"], health["crashes"]) == (0, 0, 0), health
+    assert health["outbox"]["dropped"] == 0
+    assert ran["house"].fleet.boards[BOARD].crashes == 0
+
+
+def test_what_it_tells_of_its_link(ran: dict[str, Any]) -> None:
+    link = ran["health"]["link"]
+    assert (link["wifi"], link["broker"]) == ("up", "up")
+    assert link["up"] >= 4
+    assert link["fail"] >= 3
+    assert link["bad"] == 0
+
+
+def test_the_broker_says_that_it_is_lost(ran: dict[str, Any]) -> None:
+    assert ran["last will"] == "lost"
+
+
+def test_no_password_is_told(ran: dict[str, Any]) -> None:
+    house = ran["house"]
+    everything = house.bridge.log.read_text() + house.bridge.out.read_text()
+    everything += json.dumps(ran["frames"]) + json.dumps(house.bridge.get("/api/boards"))
+    assert PASSWORD not in everything
