@@ -124,10 +124,10 @@ def _strided_slice(context, op):
     options = op.options
     masks = [options.i32(field) if options else 0 for field in range(_OFFSET)]
     if masks[_ELLIPSIS_MASK] or masks[_NEW_AXIS_MASK] or (options and options.i8(_OFFSET)):
-        op.refuse("ellipsis, new axes and offsets are not supported")
+        op.refuse("ellipsis, new axes and offsets are not supported: use a RESHAPE after it")
     n = len(x.shape)
     if n > _MOST_SLICE_DIMENSIONS or not len(begin) == len(end) == len(by) == n or 0 in list(by):
-        op.refuse("slices of %d dimensions; at most 4, with strides other than 0" % n)
+        op.refuse("slices of %d dimensions; all of them are given, at most 4, no stride is 0" % n)
     sizes: list = []
     shape: list = []
     start = 0

@@ -29,7 +29,10 @@ def prepare(context, op):
         op.refuse("output must have scale 1/256 and zero point -128")
     classes = source.shape[-1] if source.shape else 1
     if classes > _MAX_CLASSES or source.shape != target.shape:
-        op.refuse("shape %s to %s; at most %d classes" % (source.shape, target.shape, _MAX_CLASSES))
+        op.refuse(
+            "shape %s to %s; at most %d classes: leave it out, the largest input is the likeliest"
+            % (source.shape, target.shape, _MAX_CLASSES)
+        )
     beta = from_bits(op.options.u32(schema.SOFTMAX_BETA)) if op.options else None
     if beta is None:
         op.refuse("beta is not a positive number")
