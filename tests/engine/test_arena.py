@@ -18,10 +18,12 @@ from agent.cognition.engine.graph import Graph
 from agent.cognition.engine.planner import Span, place
 from host import reference
 from tests.engine import convolution_cases
+from tests.engine import operator_cases as cases
 from tests.engine.conftest import model_path
 from tests.engine.tflite_builder import Builder, dense, random_model
 
 SHIPPED = ("cooling", "anomaly")
+ROWS = 3
 
 pytestmark = pytest.mark.skipif(
     not reference.reference_available(), reason="the tflite-micro package is not installed"
@@ -131,6 +133,31 @@ def test_random_models(make, arena_of):
         if ram > head + states(data):
             larger.append((seed, ram, head))
     assert larger == []
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, bytes]:
+    """With one output, so that tensors take each other's place.
+
+    wide: what VM_SCRIPT lets allocate, as some of their biases make it.
+    """
+    makes = (autoencoder, branches)
+    return {f"wide_{make.__name__}_{seed:03d}": make(seed) for make in makes for seed in range(40)}
+
+
+@pytest.fixture(scope="module")
+def wanted(models):
+    return cases.wanted(models, ROWS)
+
+
+def test_tensors_in_each_others_place(models, wanted):
+    assert cases.differing(cases.on_cpython(models, ROWS), wanted) == []
+    assert min(cases.share_inside(wanted, prefix) for prefix in cases.names(models)) > 0.4
+
+
+@pytest.mark.vm
+def test_tensors_in_each_others_place_on_the_vm(models, wanted, tmp_path, run_on_vm):
+    assert cases.differing(cases.on_vm(models, ROWS, tmp_path, run_on_vm), wanted) == []
 
 
 def test_many_tensors_are_placed_once(arena_of, monkeypatch):
