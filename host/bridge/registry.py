@@ -137,9 +137,10 @@ class Registry:
         self._hub.publish(BoardChanged(device))
 
     def _board(self, device: str) -> Board | None:
-        if device not in self.boards and len(self.boards) >= MAX_DEVICES:
-            return None
-        return self.boards.setdefault(device, Board(device))
+        board = self.boards.get(device)
+        if board is None and len(self.boards) < MAX_DEVICES:
+            board = self.boards[device] = Board(device)
+        return board
 
 
 def _apply(board: Board, record: Record) -> None:

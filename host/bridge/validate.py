@@ -35,29 +35,37 @@ def bounded(value: Any, depth: int = 0) -> Any:
 
     Text is cut and loses control characters; anything else out of bounds raises InvalidFrame.
     """
-    # As JSON gives them: exact types. Most of the bridge's work per frame is in here.
+    # As JSON gives them: exact types. Most of the bridge's work per frame is in here, so what is
+    # in order is seen without a call for each value.
     kind = type(value)
-    if kind is int or kind is float:
-        if not -INT_MAX <= value <= INT_MAX:
-            raise InvalidFrame("a number beyond 53 bits")
-        return value
+    if kind is dict or kind is list:
+        if depth >= MAX_DEPTH:
+            raise InvalidFrame(f"nested deeper than {MAX_DEPTH}")
+        if len(value) > MAX_ITEMS:
+            raise InvalidFrame(f"a list or object of more than {MAX_ITEMS} members")
+        depth += 1
+        if kind is list:
+            return [
+                item if type(item) is int and -INT_MAX <= item <= INT_MAX else bounded(item, depth)
+                for item in value
+            ]
+        for key in value:
+            if len(key) > MAX_KEY or not key.isprintable():
+                raise InvalidFrame("a member name that is too long or not printable")
+        return {
+            key: item
+            if item is None or (type(item) is int and -INT_MAX <= item <= INT_MAX)
+            else bounded(item, depth)
+            for key, item in value.items()
+        }
     if kind is str:
         if len(value) <= MAX_TEXT and value.isprintable():
             return value
         return UNPRINTABLE.sub(" ", value)[:MAX_TEXT]
-    if value is None or kind is bool:
+    # A float that is no number is in no order with any.
+    if value is None or kind is bool or -INT_MAX <= value <= INT_MAX:
         return value
-    if depth >= MAX_DEPTH:
-        raise InvalidFrame(f"nested deeper than {MAX_DEPTH}")
-    if len(value) > MAX_ITEMS:
-        raise InvalidFrame(f"a list or object of more than {MAX_ITEMS} members")
-    depth += 1
-    if kind is list:
-        return [bounded(item, depth) for item in value]
-    for key in value:
-        if len(key) > MAX_KEY or not key.isprintable():
-            raise InvalidFrame("a member name that is too long or not printable")
-    return {key: bounded(item, depth) for key, item in value.items()}
+    raise InvalidFrame("a number beyond 53 bits")
 
 
 def frame(obj: Frame) -> Frame:
@@ -78,7 +86,7 @@ def frame(obj: Frame) -> Frame:
 
 def _integer(obj: Frame, key: str, low: int, high: int) -> int:
     value = obj.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+    if type(value) is not int or not low <= value <= high:
         raise InvalidFrame(f"{key}: expected an integer from {low} to {high}")
     return value
 
@@ -86,7 +94,7 @@ def _integer(obj: Frame, key: str, low: int, high: int) -> int:
 def _numbers(obj: Frame, keys: tuple[str, ...]) -> None:
     for key in keys:
         value = obj.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        if value is not None and type(value) is not int and type(value) is not float:
             raise InvalidFrame(f"{key}: expected a number or null")
 
 
@@ -98,7 +106,7 @@ def _text(obj: Frame, key: str, required: bool = False) -> None:
 
 def _one_of(obj: Frame, key: str, choices: tuple[Any, ...]) -> None:
     value = obj.get(key)
-    if isinstance(value, bool | list | dict) or value not in choices:
+    if type(value) is bool or value not in choices:
         raise InvalidFrame(f"{key}: expected one of {', '.join(map(str, choices))}")
 
 
@@ -164,7 +172,7 @@ def _phi(phi: Any) -> None:
         raise InvalidFrame("phi: names and num must be lists of one length")
     if not 1 <= len(names) <= MAX_FEATURES or not all(isinstance(n, str) and n for n in names):
         raise InvalidFrame(f"phi: expected 1 to {MAX_FEATURES} names")
-    if not all(isinstance(n, int) and not isinstance(n, bool) for n in num):
+    if not all(type(n) is int for n in num):
         raise InvalidFrame("phi: num must be integers")
     _integer(phi, "den", 1, INT_MAX)
     _integer(phi, "base_num", -INT_MAX, INT_MAX)

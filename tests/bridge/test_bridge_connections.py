@@ -112,6 +112,25 @@ def test_a_stream_that_nobody_reads_ends(port: int) -> None:
         eventually(lambda: streams == ["open", "ended"], 30)
 
 
+def test_answers_do_not_wait_for_each_other() -> None:
+    """Nagle's algorithm off, or a second write waits 40 ms for the first to be confirmed."""
+
+    async def accepted() -> int:
+        told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def comes(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            sock = writer.get_extra_info("socket")
+            told.set_result(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        sock = listen("127.0.0.1", 0, "test", "--http")
+        async with await asyncio.start_server(comes, sock=sock):
+            with socket.create_connection(sock.getsockname()[:2]):
+                return await told
+
+    assert asyncio.run(accepted())
+
+
 class Transport:
     """Of a client elsewhere."""
 
