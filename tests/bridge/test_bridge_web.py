@@ -226,7 +226,8 @@ def test_numbers_as_people_read_them() -> None:
     module = app.STATIC / "js" / "format.js"
     cases = (
         "[f.number(null), f.number(-0.04), f.number(-1.25, 2), f.signed(0.001), f.signed(0.4),"
-        "f.signed(-0.4), f.celsius(41250), f.celsius(undefined), f.duration(59), f.duration(600)]"
+        "f.signed(-0.4), f.celsius(41250), f.celsius(undefined), f.duration(59), f.duration(600),"
+        "...['box-10', 'box-9', 'attic'].sort(f.byName)]"
     )
     source = json.dumps(module.as_uri())
     script = f"const f = await import({source}); console.log(JSON.stringify({cases}))"
@@ -234,6 +235,7 @@ def test_numbers_as_people_read_them() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
     assert json.loads(done.stdout) == [
         "–", "0.0", "−1.25", "0.00", "+0.40", "−0.40", "41.3", "–", "59 s", "10 min",
+        "attic", "box-9", "box-10",
     ]  # fmt: skip
 
 

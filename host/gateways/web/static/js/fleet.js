@@ -1,7 +1,7 @@
 // All boards at a glance, once there are more than fit; a click shows one alone (#its-name).
 
 import { h, put, text } from "./dom.js";
-import { celsius } from "./format.js";
+import { byName, celsius } from "./format.js";
 
 const FROM = 4;
 
@@ -25,7 +25,7 @@ export class Fleet {
       const node = h("a", { class: "fleet-tile", href: `#${encodeURIComponent(view.device)}`, data: { device: view.device } },
         h("span", {}, view.device), temp);
       this.tiles.set(view.device, { node, temp });
-      put(this.node, ...[...this.tiles.keys()].sort().map((name) => this.tiles.get(name).node), this.all);
+      put(this.node, ...[...this.tiles.keys()].sort(byName).map((name) => this.tiles.get(name).node), this.all);
       this.focus();
     }
     const { node } = this.tiles.get(view.device);

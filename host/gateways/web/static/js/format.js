@@ -61,3 +61,6 @@ export const HELD = {
 export function duration(seconds) {
   return seconds >= 90 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds)} s`;
 }
+
+// Names in the order people count: box-2 before box-10.
+export const byName = new Intl.Collator("en", { numeric: true }).compare;

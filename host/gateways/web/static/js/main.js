@@ -4,6 +4,7 @@ import { BoardCard } from "./board.js";
 import { Decisions } from "./decisions.js";
 import { h, put, text } from "./dom.js";
 import { Fleet } from "./fleet.js";
+import { byName } from "./format.js";
 import { show } from "./session.js";
 import { connect } from "./stream.js";
 
@@ -29,7 +30,7 @@ function card(device) {
   if (!cards.has(device)) {
     const made = new BoardCard(device);
     cards.set(device, made);
-    const after = [...cards.keys()].sort().find((name) => name > device && cards.get(name).node.isConnected);
+    const after = [...cards.keys()].sort(byName).find((name) => byName(name, device) > 0 && cards.get(name).node.isConnected);
     byId("boards").insertBefore(made.node, after ? cards.get(after).node : null);
     decisions.devices([device]);
   }
