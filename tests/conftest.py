@@ -46,6 +46,7 @@ SLOW_FILES = {
     "devices/test_new_agent.py",
     "devices/test_console.py",
     "devices/test_deploy.py",
+    "devices/test_deploy_kept.py",
     "devices/test_deploy_cuts.py",
     "engine/test_arena.py",
     "engine/test_as_on_a_board.py",

@@ -23,7 +23,7 @@ from host.devices.board_repl import BoardRepl
 from host.devices.boards import Board, load_board
 from host.devices.console import Console, Parser, run_verb
 from host.devices.deploy_board import perform, read_state, require_chip
-from host.devices.deploy_kept import kept
+from host.devices.deploy_kept import ALL, SETTINGS, kept
 from host.devices.deploy_plan import BoardState, Plan, make_plan
 from host.devices.deploy_set import Target
 from host.devices.errors import DeviceError, NoAnswerError, SettingsError, Stopped, VerifyError
@@ -70,17 +70,16 @@ def deploy(
     *,
     dry_run: bool = False,
     restart: bool = True,
-    keep: bool = False,
+    keep: str = "",
     patience: float = 1.0,
 ) -> DeployResult:
     """Make the board at `port` run what `target` (an AgentFile) says.
 
-    keep: the board's own settings, if it has some, and, if `target` names no models, its models
-    stay. dry_run: says what would be written; the program on the board is stopped and started
-    again for it. patience: time limits, made for real boards, are so many times longer. Raises
-    DeviceErrors: SettingsError and BuildError before the port is opened (those about what is to be
-    kept later), later the others; the board then runs what it ran before, or is about to go back
-    to it by itself.
+    keep: what the board has of its own, SETTINGS or ALL of deploy_kept, stays. dry_run: says what
+    would be written; the program on the board is stopped and started again for it. patience: time
+    limits, made for real boards, are so many times longer. Raises DeviceErrors: SettingsError and
+    BuildError before the port is opened (those about what is to be kept later), later the others;
+    the board then runs what it ran before, or is about to go back to it by itself.
     """
     deploy_set.check(target)
     deploy_set.wanted(target)
@@ -120,7 +119,7 @@ def deploy(
 
 
 def _put(
-    repl: BoardRepl, target: Target, console: Console, dry_run: bool, keep: bool
+    repl: BoardRepl, target: Target, console: Console, dry_run: bool, keep: str
 ) -> tuple[Plan, list[str]]:
     # The plan, and the names of the models.
     try:
@@ -128,7 +127,7 @@ def _put(
         state = read_state(repl)
         with tempfile.TemporaryDirectory() as folder:
             if keep:
-                target = _kept(repl, state, target, Path(folder), console)
+                target = _kept(repl, state, target, keep, Path(folder), console)
             models, files = deploy_set.check(target), deploy_set.wanted(target)
         plan = make_plan(state, files)
         _tell(plan, console)
@@ -145,15 +144,12 @@ def _put(
 
 
 def _kept(
-    repl: BoardRepl, state: BoardState, target: Target, folder: Path, console: Console
+    repl: BoardRepl, state: BoardState, target: Target, what: str, folder: Path, console: Console
 ) -> Target:
-    own = kept(repl, state, target, folder)
+    own = kept(repl, state, target, what, folder)
     if own is not target:
-        models = "and models " if own.bundles and not target.bundles else ""
-        console.step(
-            f"the board keeps its own settings {models}as {own.config['device']}",
-            device=own.config["device"],
-        )
+        device = own.config["device"]
+        console.step(f"the board keeps its own {what}, as {device}", device=device)
     return own
 
 
@@ -230,7 +226,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     target = _choose(options)
     deploy_set.check(target)
     port = ports.choose(options.port, target.board)
-    keep = not options.agent and not options.defaults
+    keep = "" if options.agent or options.defaults else SETTINGS if options.bundle else ALL
     restart = not options.no_restart
     result = deploy(port, target, console, dry_run=options.dry_run, restart=restart, keep=keep)
     if result.running:

@@ -1,6 +1,6 @@
 """Settings and models a board has already, for a deploy that names none.
 
-own = kept(repl, read_state(repl), target, folder)    # target itself, if the board has no settings
+own = kept(repl, read_state(repl), target, ALL, folder)    # target, if the board has no settings
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from host.devices.deploy_plan import PLAIN, BoardState, sha256
 from host.devices.deploy_set import Target
 from host.devices.errors import NoAnswerError, SettingsError
 
+SETTINGS, ALL = "settings", "settings and models"
 PIECE_BYTES = 512
 TRIES = 3
 INSTEAD = "name others with --agent FILE, or take the board's defaults with --defaults"
@@ -33,16 +34,16 @@ class Kept:
     bundles: Sequence[Path]
 
 
-def kept(repl: Caller, state: BoardState, target: Target, folder: Path) -> Target:
-    """`target` with the settings of the set that runs on the board; without bundles also with its
-    models, whose files are put into `folder`. Raises SettingsError where those do not do.
+def kept(repl: Caller, state: BoardState, target: Target, what: str, folder: Path) -> Target:
+    """`target` with what the set has that runs on the board: its SETTINGS, or ALL, with its models,
+    whose files are put into `folder`. Raises SettingsError where those do not do.
     """
     slot = state.running().slot
     base = "" if slot == PLAIN else f"/{slot}"
     if f"{base}/config.json" not in state.files:
         return target
-    bundles = list(target.bundles)
-    for role in () if bundles else deploy_set.ROLES:
+    bundles = [] if what == ALL else list(target.bundles)
+    for role in deploy_set.ROLES if what == ALL else ():
         paths = {name: f"{base}/models/{role}/{name}" for name in deploy_set.BUNDLE_FILES}
         if all(path in state.files for path in paths.values()):
             bundles.append(folder / role)

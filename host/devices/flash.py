@@ -20,6 +20,7 @@ from host.devices import agent_bundles, agent_file, deploy_set, images, ports, r
 from host.devices.boards import Board, list_boards, load_board
 from host.devices.console import Console, Parser, run_verb
 from host.devices.deploy import DeployResult, deploy
+from host.devices.deploy_kept import ALL
 from host.devices.deploy_set import Target
 from host.devices.errors import (
     NoAnswerError,
@@ -115,7 +116,7 @@ def _deploy(
     options: Options, found: ChipFound, alive: repl_wait.Alive, port: str, console: Console
 ) -> DeployResult | None:
     target = options.agent
-    keep = target is None
+    keep = "" if target else ALL
     if target is None and not alive.banner:
         console.step("the agent on the board stays as it is; --agent FILE changes it")
         return None

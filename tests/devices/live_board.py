@@ -9,16 +9,24 @@ import select
 import threading
 import time
 import tty
+from pathlib import Path
+
+import pytest
 
 from host.devices import deploy_set
 from host.devices.boards import load_board
 from host.devices.console import Console
 from host.devices.deploy import deploy
+from host.devices.deploy_plan import ROOT_FILES
+from host.simulation.errors import VmError
+from host.simulation.vm import ensure_vm
 from host.simulation.world import Simulation
 from tests.devices.flash_folder import put
 from tests.simulation.simulation_rig import Bench
 
 SPEED = 10.0
+BUNDLES = Path(__file__).resolve().parents[2] / "training" / "bundles"
+MODELS = (BUNDLES / "cooling", BUNDLES / "anomaly")
 BOARD = load_board("simulated")
 
 
@@ -121,3 +129,27 @@ class BadLine:
             if self._random.random() < 0.5:
                 out.append(byte ^ 1 << self._random.randrange(7))
         return bytes(out)
+
+
+@pytest.fixture(name="live")
+def live_boards(tmp_path):
+    try:
+        vm = ensure_vm()
+    except VmError as error:
+        pytest.skip(str(error))
+    if not vm.raw_repl:
+        pytest.skip("this VM has no raw REPL")
+    boards = []
+
+    def make(**options):
+        boards.append(LiveBoard(vm, tmp_path, **options))
+        return boards[-1]
+
+    yield make
+    for board in boards:
+        board.close()
+
+
+def wanted(agent):
+    files = deploy_set.wanted(agent)
+    return {path: content for path, content in files.items() if path not in ROOT_FILES}
