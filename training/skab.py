@@ -6,6 +6,7 @@ adjustment. F1 alone misleads (to alarm always scores about 0.7), so FAR and MAR
 SKAB is GPL-3.0: a model trained on it is not shipped.
 """
 
+import argparse
 import csv
 import sys
 from pathlib import Path
@@ -103,6 +104,8 @@ def benchmark(seed: int = 1) -> dict[str, dict[str, Any]]:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.skab", description=__doc__)
+    parser.parse_args()
     try:
         table = benchmark()
     except TrainingError as error:

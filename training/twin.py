@@ -5,6 +5,7 @@ derivative of a quantised signal, and a and b are found by least squares. Each r
 out of the fit and forecast 60 s ahead, with its power held and with its power known.
 """
 
+import argparse
 import sys
 from dataclasses import dataclass
 
@@ -75,6 +76,8 @@ def forecast_rms(run: HeaterRun, a: float, b: float, known_power: bool = False) 
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.twin", description=__doc__)
+    parser.parse_args()
     try:
         runs = heater_runs()
     except DataError as error:
