@@ -81,13 +81,10 @@ class Planes:
         thin = rows == 1
         if thin:
             rows, strips, down = strips, 1, 12
-        blocks = []
-        for row in range(0, rows, 3):
-            for strip in range(strips):
-                blocks.append(row * down + 12 * strip)
         # As far as the last block reaches at the last place.
         end = (out_h - 1) * stride_h * pitch + 4 * (out_w - 1) * stride_w
-        words = max(width * height, (end + blocks[-1] + 2 * down + 12) // 4)
+        end += ((rows - 1) // 3 * 3 + 2) * down + 12 * strips
+        words = max(width * height, end // 4)
         self.fits = batches == 1 and words <= _LARGEST_PLANE and columns > 0 and inside > 0
         if not self.fits:
             return
@@ -101,27 +98,30 @@ class Planes:
                 row, strip = strip, 0
             offsets.append(36 * (row // 3 * strips + strip) + 12 * (row % 3) + 4 * (column % 3))
         self._x = bytearray(bytes((zero_in + 128,)) * (4 * words))
-        self._weights = bytearray(36 * len(blocks))
+        self._weights = bytearray(12 * strips * (rows + 2))
         self._acc = array("i", bytes(4 * out_h * out_w))
         self._y = kernel.y
         self._channels = channels
         start = address(self._x)
-        starts = array("I", [start + block for block in blocks])
-        words = not (address(kernel.x[0]) | in_channels) & 3
+        blocks = array("I")
+        for row in range(0, rows, 3):
+            for strip in range(strips):
+                blocks.append(start + row * down + 12 * strip)
+        aligned = not (address(kernel.x[0]) | in_channels) & 3
         bias = kernel.bias
         self._wide = 16384 * taps + max(max(bias), -min(bias)) >= 1 << 20
         self._each = 12 if len(scales) > 3 else 0
         self._fields = bytearray(108)
         pack_into(
             "<iiIIIiiiIiIIIiiIiiIiiiiiiii", self._fields, 0, in_channels, columns,
-            0x80808080 if words else 128, start + pad_h * pitch + 4 * pad_w, address(kernel.x[0]),
+            0x80808080 if aligned else 128, start + pad_h * pitch + 4 * pad_w, address(kernel.x[0]),
             in_w * in_channels, pitch, taps, address(kernel.weights[0]), channels,
             address(offsets), address(self._weights), address(bias), down,
-            4 * stride_w - 2 * down, address(self._acc), out_h, out_w, address(starts),
-            len(blocks), times, 4 * times if words else times, 3 if words else 0, self._each,
+            4 * stride_w - 2 * down, address(self._acc), out_h, out_w, address(blocks),
+            len(blocks), times, 4 * times if aligned else times, 3 if aligned else 0, self._each,
             inside, not self._wide, stride_h * pitch,
         )  # fmt: skip
-        self._kept = (kernel, scales, offsets, starts)
+        self._kept = (kernel, scales, offsets, blocks)
         count = out_h * out_w
         self._q = _scaled(count, channels, zero_out, lowest, highest, 0, address(scales))
 
