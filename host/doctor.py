@@ -65,7 +65,7 @@ def expectations(options: argparse.Namespace) -> tuple[Board | None, Expected]:
         agent = agent_file.load(options.agent)
         board = agent.board
         files = deploy_set.wanted(agent)
-        kept = {name: files[name] for name in files if name not in deploy_plan.ROOT_FILES}
+        kept = {name: files[name] for name in files if name not in deploy_plan.BESIDE_SETS}
         return board, Expected(
             models=_models(agent.bundles),
             source=options.agent.name,

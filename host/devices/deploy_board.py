@@ -18,9 +18,9 @@ from host.devices.board_repl import BoardOsError
 from host.devices.boards import Board, list_boards, load_board
 from host.devices.deploy_plan import (
     ACTIVE,
+    BESIDE_SETS,
     PLAIN_FILES,
     PLAIN_FOLDERS,
-    ROOT_FILES,
     SLOTS,
     BoardState,
     Op,
@@ -61,7 +61,7 @@ def read_state(board: Caller) -> BoardState:
     state = BoardState(block_size=block_size, free_bytes=block_size * free_blocks)
     state.active = _text(board, ACTIVE)
     state.active_new = _text(board, f"{ACTIVE}.new")
-    for name in (*ROOT_FILES, *PLAIN_FILES):
+    for name in (*BESIDE_SETS, *PLAIN_FILES):
         entry = board.call(f"_entry('/{name}')")
         if entry != "-":
             _add(state, f"/{name}", entry)

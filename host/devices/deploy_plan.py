@@ -26,8 +26,10 @@ SLOTS = ("a", "b")
 PLAIN = "."
 NO_SET = "-"
 TRIES = 3  # as in firmware/boot.py
-# At the root, whichever set runs: what chooses it, and what lets it into its network.
-ROOT_FILES = ("boot.py", "main.py", "secrets.json", "ca.der")
+# At the root, whichever set runs: they choose it.
+ROOT_FILES = ("boot.py", "main.py")
+# With those that let it into its network, where it has been given any.
+BESIDE_SETS = (*ROOT_FILES, "secrets.json", "ca.der")
 # What of the root is the plain set.
 PLAIN_FOLDERS = ("agent", "models")
 PLAIN_FILES = ("config.json",)
@@ -160,8 +162,8 @@ def make_plan(state: BoardState, wanted: Mapping[str, bytes]) -> Plan:
     """Raises FlashFullError. wanted: {path on the board, relative: content}, with boot.py and
     main.py.
     """
-    files = {path: content for path, content in wanted.items() if path not in ROOT_FILES}
-    root = {path: content for path, content in wanted.items() if path in ROOT_FILES}
+    files = {path: content for path, content in wanted.items() if path not in BESIDE_SETS}
+    root = {path: content for path, content in wanted.items() if path in BESIDE_SETS}
     old = state.running()
     kept, ops = old, []
     if old.on_trial and state.whole(old.other) and not _has(state, old.slot, files):

@@ -1,7 +1,9 @@
 """Boards on the real VM."""
 
 import pytest
+from firmware_mqtt_world import MqttWorld
 from firmware_world import ROOT, World
+from scripted_broker import ScriptedBroker
 
 from host.simulation.errors import VmError
 from host.simulation.filesystem import build_flash
@@ -33,6 +35,26 @@ def world(vm, firmware, tmp_path):
 
     def make(**kwargs):
         worlds.append(World(vm, firmware, tmp_path, **kwargs))
+        return worlds[-1]
+
+    yield make
+    for one in worlds:
+        one.close()
+
+
+@pytest.fixture
+def broker():
+    one = ScriptedBroker()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def board(vm, firmware, tmp_path, broker):
+    worlds = []
+
+    def make(**kwargs):
+        worlds.append(MqttWorld(vm, firmware, tmp_path, broker=broker, **kwargs))
         return worlds[-1]
 
     yield make

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from host.simulation.devices import Fault
+from host.simulation.radio import AccessPoint
 
 pytestmark = pytest.mark.vm
 
@@ -310,21 +311,32 @@ def test_nvs_survives_a_reset(rig):
     rig.until("boots 1 3 b'abc'")
 
 
-def test_there_is_no_network(rig):
-    text = rig.run(
-        """
-        import network
+def test_there_is_no_network_unless_one_is_put_there(rig):
+    code = """
+        import network, socket, time
         wlan = network.WLAN(network.WLAN.IF_STA)
-        wlan.active(True)
-        print("connected", wlan.isconnected())
         try:
-            wlan.connect("a", "b")
+            wlan.connect("barn", "secret")
         except OSError as error:
             print("error", error)
-        """
-    )
-    assert "connected False" in text
-    assert "error" in text
+        wlan.active(True)
+        print("heard", [(one[0], one[3]) for one in wlan.scan()])
+        for name, key in (("attic", ""), ("barn", "wrong"), ("barn", "secret")):
+            wlan.connect(name, key)
+            said = wlan.status()
+            time.sleep(3)
+            print(name, said, wlan.status(), wlan.isconnected(), wlan.ifconfig()[0])
+        print(wlan.status("rssi"), socket.getaddrinfo("127.0.0.1", 7)[0][-1])
+    """
+    board = rig.board(main=code)
+    board.radio.access_points["barn"] = AccessPoint("secret", -70)
+    text = rig.until("', 7)")
+    assert "error Wifi Not Started" in text
+    assert "heard [(b'barn', -70)]" in text
+    assert "attic 1001 201 False 0.0.0.0" in text
+    assert "barn 1001 202 False 0.0.0.0" in text
+    assert "barn 1001 1010 True 127.0.0.1" in text
+    assert "-70 ('127.0.0.1', 7)" in text
 
 
 def test_the_stand_ins_do_not_allocate_in_a_loop(rig):

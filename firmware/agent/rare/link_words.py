@@ -31,6 +31,7 @@ _CODES = {
     "garbage": "what it sends is no MQTT 3.1.1",
     "oversize": "it sends packets of more than 4 KB",
     "suback": "it refuses the subscription to the topic down: see its ACL",
+    "certificate": "its certificate is not signed by ca_file, is for another host, or out of date",
     "time": "no time server answers, and certificates have dates: set mqtt.ntp",
 }
 _OS = {
@@ -41,7 +42,6 @@ _OS = {
     "113": "there is no way to its address",
     "118": "there is no way to its address",
     "128": "nothing listens on its port, or it ended the connection",
-    "-9984": "its certificate is not signed by ca_file, names another host, or is out of date",
 }
 
 

@@ -3,6 +3,7 @@
 import array
 import binascii
 import builtins
+import errno
 import gc
 import hashlib
 import io
@@ -20,7 +21,7 @@ _OBJECTS = (
     *(array.array, BaseException, bytearray, bytes, dict, float, int, list, memoryview, object),
     *(OSError, set, slice, str, tuple, type, io.BytesIO, io.StringIO, io.FileIO, type(iter(""))),
     *(type(hashlib.sha256()), type(len), type(_ for _ in ()), type(lambda: 0)),
-    *(array, binascii, builtins, gc, hashlib, io, json, math, os, select, struct, sys, time),
+    *(array, binascii, builtins, errno, gc, hashlib, io, json, math, os, select, struct, sys, time),
 )
 # Of MicroPython's own modules, and of objects they make.
 _MICROPYTHON = """
@@ -41,7 +42,10 @@ _MICROPYTHON = """
     OneWire OneWireError SEARCH_ROM MATCH_ROM SKIP_ROM readbit readbyte writebit writebyte
     select_rom crc8 ds18x20 DS18X20 esp32 NVS Partition ULP RMT raw_temperature mcu_temperature
     idf_heap_info nvs get_i32 set_i32 get_blob set_blob commit network WLAN socket erase_key
-    hostname country active isconnected status connect disconnect config ifconfig
+    hostname country active isconnected status connect disconnect config ifconfig ioctl AF_INET
+    SOCK_STREAM SOCK_DGRAM getaddrinfo setblocking settimeout setsockopt bind listen accept send
+    sendto recv recvfrom tls SSLContext PROTOCOL_TLS_CLIENT CERT_NONE CERT_REQUIRED verify_mode
+    load_verify_locations load_cert_chain wrap_socket server_hostname do_handshake_on_connect
 """
 # What CPython's memoryviews have and MicroPython's have not.
 _ELSEWHERE = frozenset({"shape", "strides", "suboffsets", "ndim", "contiguous", "nbytes", "obj"})

@@ -93,10 +93,17 @@ class Dialer:
             self.state = TLS
             self._wrap()
         end_ms = self._now_ms + HANDSHAKE_MS
-        while not self._socket.write(self._greeting):  # type: ignore[union-attr]
+        while not self._greeted():
             if self._now_ms >= end_ms:
                 raise BrokerError("silent")
             yield
+
+    def _greeted(self):
+        try:
+            return self._socket.write(self._greeting)  # type: ignore[union-attr]
+        except ValueError:
+            # What the TLS of an ESP32 calls a certificate that it does not trust.
+            raise BrokerError("certificate")
 
     def _find(self, host, name_server):
         if is_address(host):
