@@ -1,7 +1,7 @@
 """Who may do what: users with one of three roles, known by their tokens.
 
 viewer    sees everything, asks nothing of boards
-operator  asks boards what can be undone: override, auto, explain, ping, rebirth
+operator  asks boards what can be undone: override, auto, explain, ping, rebirth, self-test
 admin     everything: limits, reboots
 """
 
