@@ -18,7 +18,7 @@ from agent.cognition.engine import FormatError, Model, ModelError, ops, schema
 from agent.cognition.engine.graph import Graph, Operator
 from host.devices.boards import Board, list_boards, load_board
 from host.devices.console import Console, Parser, run_verb
-from host.model_costs import instructions, kernel_sets, macs_of, set_of, weights_bytes
+from host.model_costs import calls, instructions, kernel_sets, macs_of, set_of, weights_bytes
 from host.model_files import kind_of, read_model
 from host.operator_advice import FULL_INT8, advice
 
@@ -71,7 +71,10 @@ class Report:
         return sum(layer.weights_bytes for layer in self.layers)
 
     def instructions(self, kernels: str) -> int:
-        return sum(layer.instructions[kernels] for layer in self.layers)
+        """Of one invoke, the calls of its layers from Python included."""
+        kind = kernel_sets()[kernels]
+        called = calls([layer.operator for layer in self.layers], kind) * kind.call
+        return called + sum(layer.instructions[kernels] for layer in self.layers)
 
     def milliseconds(self, kernels: str) -> float:
         """At one instruction per cycle: a lower bound."""

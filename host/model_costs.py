@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import prod
@@ -17,16 +18,25 @@ COSTS = Path(__file__).with_name("engine_costs.toml")
 _LSTM_WEIGHTS = range(1, 9)
 
 
+Cost = tuple[float, float, float, float]
+
+
 @dataclass(frozen=True)
 class KernelSet:
-    """instructions: by operator, (per step, per output item, per item gathered into a window).
-    source: how they were counted.
+    """instructions: by operator, (per step, per output item, per item gathered into a window, per
+    layer). own: the operators it computes itself. call: what a call from Python takes; with `fused`
+    consecutive own operators share one. turn: products it computes at once. source: how all of
+    that was counted.
     """
 
     name: str
     clock_mhz: int
     source: str
-    instructions: dict[str, tuple[float, float, float]]
+    instructions: dict[str, Cost]
+    own: frozenset[str]
+    call: int
+    fused: bool
+    turn: int
 
 
 @cache
@@ -35,15 +45,24 @@ def kernel_sets() -> dict[str, KernelSet]:
     raw = tomllib.loads(COSTS.read_text(encoding="utf-8"))
     result: dict[str, KernelSet] = {}
     for name, table in raw.items():
-        given = {key: _three(v) for key, v in table.items() if isinstance(v, list)}
+        given = {key: _four(v) for key, v in table.items() if isinstance(v, list)}
         base = result["portable"].instructions if result else {}
-        result[name] = KernelSet(name, table["clock_mhz"], table["source"], {**base, **given})
+        result[name] = KernelSet(
+            name,
+            table["clock_mhz"],
+            table["source"],
+            {**base, **given},
+            frozenset(given),
+            table["call"],
+            table.get("fused", False),
+            table.get("turn", 1),
+        )
     return result
 
 
-def _three(figures: list[float]) -> tuple[float, float, float]:
-    per_step, per_output, per_gathered = [*figures, 0][:3]
-    return per_step, per_output, per_gathered
+def _four(figures: list[float]) -> Cost:
+    per_step, per_output, per_gathered, per_layer = [*figures, 0, 0, 0][:4]
+    return per_step, per_output, per_gathered, per_layer
 
 
 def set_of(chip: str) -> str:
@@ -90,17 +109,39 @@ def steps_of(op: Operator) -> int:
 
 
 def instructions(op: Operator, kernels: KernelSet) -> int:
-    """Estimated instructions of one operator in one invoke."""
+    """Estimated instructions of one operator in one invoke, without the call from Python."""
     y = op.outputs[0]
-    if y.type == schema.INT32:  # shapes are computed once, at load
+    if y.type == schema.INT32 or not _runs(op.name, kernels):
         return 0
     name = op.name
     if name == "QUANTIZE" and op.inputs[0].type == schema.FLOAT32:
         name = "QUANTIZE_FLOAT"
     table = kernels.instructions
-    per_step, per_output, per_gathered = table.get(name, table["OTHER"])
+    per_step, per_output, per_gathered, per_layer = table.get(name, table["OTHER"])
     gathered = _gathered(op) if per_gathered else 0
-    return round(steps_of(op) * per_step + y.size * per_output + gathered * per_gathered)
+    steps = steps_of(op)
+    if kernels.turn > 1 and name in ("FULLY_CONNECTED", "CONV_2D"):
+        # Rows are computed in whole turns.
+        depth = steps // y.size
+        steps = y.size * (depth + -depth % kernels.turn)
+    return round(steps * per_step + y.size * per_output + gathered * per_gathered + per_layer)
+
+
+def calls(operators: Sequence[str], kernels: KernelSet) -> int:
+    """How many calls from Python one invoke of a model of these operators takes."""
+    count, joined = 0, False
+    for name in operators:
+        if not _runs(name, kernels):
+            continue
+        own = kernels.fused and name in kernels.own
+        count += not (own and joined)
+        joined = own
+    return count
+
+
+def _runs(name: str, kernels: KernelSet) -> bool:
+    # RESHAPE and its like, and shapes, are all done when a model is loaded.
+    return any(kernels.instructions.get(name, (1,)))
 
 
 def _gathered(op: Operator) -> int:

@@ -18,8 +18,16 @@ from host.simulation.vm import Vm, ensure_vm
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: all was measured, or what was not is left out for want of a package, model or emulator;
-    1: something failed.
+    1: something failed; 130: Ctrl-C.
     """
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="invoke bench", description="What the engine costs.")
     data = Path(os.environ.get("FANWISE_DATA", ROOT.parent / "shared/data"))
     parser.add_argument("--models", type=Path, default=data / "models", help="*_int8.tflite")

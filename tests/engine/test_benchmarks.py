@@ -277,3 +277,13 @@ def test_without_an_emulator_it_says_what_is_left_out(monkeypatch, capsys):
     assert "hello_world: left out, /nowhere/hello_world_int8.tflite is not there" in out
     assert "left out, as FANWISE_ESP32_EMULATOR is not set" in out
     assert command.main([*arguments, "--chip", "esp32"]) == 1
+
+
+def test_ctrl_c_is_no_failure_of_ours(monkeypatch, capsys):
+    def stopped(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv(chip.VARIABLE, "true")
+    monkeypatch.setattr(on_chips, "counted", stopped)
+    assert command.main(["--chip", "esp32", "--only", "-", "--models", "/nowhere"]) == 130
+    assert capsys.readouterr().err == "stopped\n"

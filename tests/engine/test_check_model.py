@@ -175,6 +175,27 @@ def test_a_board_is_told_the_cost_on_its_own_kernels(board, kernels):
     assert len([line for line in command.lines_of(report, "m") if " ms at " in line]) == 1
 
 
+# Of emulated chips, as ./run bench --record wrote them: {model: {"chip set": counts}}.
+COUNTED = json.loads((ROOT / "tests/engine/counted_models.json").read_text())
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_estimates_are_near_what_whole_models_took_on_chips(name):
+    report = check_model(model_path(name).read_bytes())
+    running = [layer for layer in report.layers if layer.instructions["portable"]]
+    assert len(COUNTED[name]) > 2
+    for where, counted in COUNTED[name].items():
+        kernels = where.split(" ")[1]
+        whole = counted["invoke"]
+        assert report.instructions(kernels) == pytest.approx(whole, rel=0.15), where
+        assert len(counted["layers"]) == len(running)
+        for layer, count in zip(running, counted["layers"], strict=True):
+            estimated = layer.instructions[kernels] + kernel_sets()[kernels].call
+            # What a soft-max takes depends on its input.
+            near = pytest.approx(count, rel=0.2, abs=0.01 * whole)
+            assert estimated == near, (where, layer.index, layer.operator)
+
+
 # What the kernels take today, so that the figures follow when the kernels change.
 @pytest.mark.vm
 @pytest.mark.parametrize("kernels", native.SETS)
@@ -183,8 +204,8 @@ def test_estimates_are_near_what_native_kernels_take(run_on_vm, kernels, tmp_pat
     for name in ("FULLY_CONNECTED 64 -> 64", "CONV_2D 3x3, 8 -> 8", "DEPTHWISE_CONV_2D 3x3, 8"):
         path.write_bytes(cases.made(name).model)
         (counted,) = native.counted(ensure_vm(), path, kernels).values()
-        estimated = check_model(path.read_bytes()).instructions(kernels)
-        assert estimated == pytest.approx(counted.instructions, rel=0.2), name
+        (layer,) = check_model(path.read_bytes()).layers
+        assert layer.instructions[kernels] == pytest.approx(counted.instructions, rel=0.15), name
 
 
 @pytest.mark.parametrize(
