@@ -29,6 +29,8 @@ MAX_WAITING = 4096
 MAX_WAITING_EACH = 256
 MAX_BATCH = 256
 PRUNE_EVERY_S = 60
+# A full store drops some every time.
+TELL_DROPPED_S = 3600
 # 4000 rows a second, in pieces that delay records and links little.
 TELEMETRY_ROWS = 200
 TELEMETRY_PAUSE_S = 0.05
@@ -50,6 +52,8 @@ class Writer:
         self._telemetry: dict[tuple[str, int], tuple[float, str, float, dict[str, Any]]] = {}
         self._wake = asyncio.Event()
         self._clock: ClockWatch | None = None
+        self._dropped = 0
+        self._tell_dropped = 0.0
         self.problem: str | None = None
         self.stored = 0
         self.duplicates = 0
@@ -184,8 +188,11 @@ class Writer:
                 await self._commit()
         if trusted:  # or a clock that is wrong at two starts would follow on itself
             await self.call(self._store.note, "bridge", "clock", str(now))
-        if dropped:
-            event(LOG, logging.INFO, "dropped the oldest records", count=dropped)
+        self._dropped += dropped
+        if self._dropped and time.monotonic() >= self._tell_dropped:
+            self._tell_dropped = time.monotonic() + TELL_DROPPED_S
+            event(LOG, logging.INFO, "dropped the oldest records", count=self._dropped)
+            self._dropped = 0
 
     async def drain(self) -> None:
         """Commit what waits, once, then close. For an orderly stop."""
