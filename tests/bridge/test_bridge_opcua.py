@@ -119,7 +119,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
         yield made
         assert made.bridge.process
         assert made.bridge.process.poll() is None
-        assert made.bridge.stop() < 5
+        assert made.bridge.stop() < 10
         assert made.said("Traceback") == 0, made.bridge.log.read_text()
         assert not any(made.said(token) for token in TOKENS.values())
 
