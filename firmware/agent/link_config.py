@@ -3,7 +3,7 @@
 Passwords are none of them: /secrets.json.
 """
 
-from .addresses import is_address, is_private
+from .rare.addresses import is_address, is_private
 
 # key, type, lowest, highest (of a number, or of a text's length), default (None: must be given)
 WIFI = (("ssid", str, 1, 32, None),)

@@ -56,6 +56,8 @@ def make(state):
     parts.cause = CAUSES[cause] if 0 <= cause < len(CAUSES) else CAUSES[0]
     parts.watchdog_bit = cause == WATCHDOG
     parts.config = config = _settings(parts)
+    if config.link == "mqtt":
+        _radio(parts)
     unload(UNLOAD)
     gc.collect()
     found, no_model = _models(parts)
@@ -103,6 +105,17 @@ def _settings(parts):
         parts.safe_mode = True
         parts.problems += error.problems
         return fallback(path)
+
+
+def _radio(parts):
+    # The driver takes its memory before models and code do, and its time while the watchdog still
+    # leaves it; how the board joins comes later (communication/mqtt/wifi.py).
+    try:
+        import network  # type: ignore[import-not-found]
+
+        network.WLAN(network.STA_IF).active(True)
+    except Exception as error:
+        parts.problems.append("the radio cannot be started: %s" % error)
 
 
 def _models(parts):
@@ -167,8 +180,7 @@ def _mqtt(parts):
     try:
         import network  # type: ignore[import-not-found]
 
-        from .communication.mqtt.dial import CA_FILE
-        from .communication.mqtt.link import MqttLink, secrets
+        from .communication.mqtt.link import CA_FILE, MqttLink, secrets
 
         try:
             passwords = secrets()

@@ -55,6 +55,8 @@ GROUPS: Groups = {
     "agent/cognition/engine/ops/walk.py": ("agent/cognition/engine/ops/small_ints.py",),
     # Loaded by boards whose link it is.
     "agent/communication/mqtt/__init__.py": ("agent/communication/mqtt/*.py",),
+    # Until there is a session.
+    "agent/rare/dial.py": ("agent/rare/names.py",),
     # The loop and all it uses.
     "agent/app.py": (
         "agent/action/*.py",

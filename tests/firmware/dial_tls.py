@@ -6,8 +6,9 @@ micropython dial_tls.py ADDRESS PORT CA_FILE
 import sys
 import time
 
-from agent.communication.mqtt import dial, packets
+from agent.communication.mqtt import packets
 from agent.communication.mqtt.session import Buffers, Session, Topics
+from agent.rare import dial
 
 dial.CA_FILE = sys.argv[3]
 BROKER = {"host": sys.argv[1], "port": int(sys.argv[2]), "tls": True, "in_clear": False, "ntp": ""}
@@ -15,7 +16,7 @@ BROKER = {"host": sys.argv[1], "port": int(sys.argv[2]), "tls": True, "in_clear"
 
 def main():
     topics = Topics("home", "b1")
-    dialer = dial.Dialer(BROKER, packets.connect("b1", 30, "", "", topics.link, "lost"))
+    dialer = dial.Dialer(BROKER, packets.connect("b1", 30, "", "", topics.link, "lost"), {})
     now_ms = 0
     try:
         while not (socket := dialer.step("127.0.0.1", now_ms)):

@@ -1,6 +1,7 @@
 """A simulated board whose link is a scripted broker."""
 
 import json
+import time
 
 from firmware_world import World
 
@@ -29,6 +30,8 @@ class MqttWorld(World):
         self.acks = False  # on the console nobody does
 
     def poll(self):
+        # The network between them is real, and may need a moment.
+        time.sleep(0.001)
         self.broker.poll()
         super().poll()
 
@@ -49,6 +52,15 @@ class MqttWorld(World):
             if self.broker.connected:
                 self.broker.down(encode({"t": "clock", "at": 1795258800 + int(self.now_s)}))
             self.run(min(10, end - self.now_s), 0.5)
+
+    def drained(self):
+        """Everything durable is acknowledged, sooner or later."""
+
+        def empty():
+            self.command("rebirth")
+            return not self.of("hello")[-1]["queued"]
+
+        self.until(empty, 60)
 
     def told(self):
         return [frame["msg"] for frame in self.of("log")]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from agent.addresses import is_address, is_private
 from agent.config import Config, ConfigError
+from agent.rare.addresses import is_address, is_private
 from agent.rare.link_words import words
 from host.devices.boards import load_board
 

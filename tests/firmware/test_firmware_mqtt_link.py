@@ -4,6 +4,7 @@ import pytest
 from mqtt_parts import CONNACK, SUBACK, Wire, down
 
 from agent.communication import frames
+from agent.communication.mqtt import link as module
 from agent.communication.mqtt import packets
 from agent.communication.mqtt.link import MqttLink
 from agent.communication.mqtt.packets import BrokerError
@@ -119,6 +120,21 @@ class Config:
     }
 
 
+class Dialer:
+    """Comes to a link's wire at once."""
+
+    state = "connecting"
+
+    def __init__(self, link):
+        self._link = link
+
+    def step(self, server, now_ms):
+        return self._link.wire
+
+    def close(self):
+        pass
+
+
 @pytest.fixture
 def link(monkeypatch):
     """A link whose dialling gives `link.wire`; `link.said` and `link.greeted` are what it told."""
@@ -127,7 +143,8 @@ def link(monkeypatch):
     one.said, one.greeted = [], []
     one.log = lambda level, text: one.said.append(text)
     one.came_up = lambda: one.greeted.append(1)
-    monkeypatch.setattr(one._dialer, "step", lambda server, now_ms: one.wire)
+    one.dialer = Dialer(one)
+    monkeypatch.setattr(module, "_dialer", lambda *words: one.dialer)
     return one
 
 
@@ -207,15 +224,15 @@ def test_telling_that_fails_is_no_error_either(link):
     assert link.why == "wifi 201"
 
 
-def test_a_session_after_a_good_minute_ends_the_long_pauses(link, monkeypatch):
+def test_a_session_after_a_good_minute_ends_the_long_pauses(link):
     def refuse(server, now_ms):
         raise BrokerError("unreachable")
 
-    good = link._dialer.step
-    monkeypatch.setattr(link._dialer, "step", refuse)
+    good = link.dialer.step
+    link.dialer.step = refuse
     for ms in range(0, 300_000, 1000):
         link.tend(ms)
-    monkeypatch.setattr(link._dialer, "step", good)
+    link.dialer.step = good
     link._pause._until_ms = 0
     begin(link, 300_000)
     for ms in range(305_000, 370_000, 1000):

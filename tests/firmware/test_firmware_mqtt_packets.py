@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.communication.mqtt import names, packets
+from agent.communication.mqtt import packets
 from agent.communication.mqtt.packets import (
     CONNACK,
     PAYLOAD,
@@ -18,6 +18,7 @@ from agent.communication.mqtt.packets import (
     BrokerError,
     Parser,
 )
+from agent.rare import names
 
 TOPIC = b"a/b"
 

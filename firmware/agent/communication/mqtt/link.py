@@ -9,13 +9,13 @@ import json
 from ...plain import release
 from ..link import HOST_SILENT_MS
 from . import packets, session
-from .dial import Dialer, shut
 from .packets import BrokerError
 from .pause import Pause
-from .session import Buffers, Session, Topics
-from .wifi import UP, Wifi
+from .session import Buffers, Session, Topics, shut
+from .wifi import Wifi
 
 SECRETS = "/secrets.json"
+CA_FILE = "/ca.der"
 # A session that lasts so long ends the growing of the pauses between tries.
 GOOD_MS = 60000
 
@@ -41,7 +41,8 @@ class MqttLink:
         self._console = console
         self._topics = Topics(config.site, config.device)
         self._keepalive_ms = mqtt["keepalive_s"] * 1000
-        greeting = packets.connect(
+        self._broker = mqtt
+        self._greeting = packets.connect(
             config.device,
             mqtt["keepalive_s"],
             mqtt["user"],
@@ -50,7 +51,8 @@ class MqttLink:
             "lost",
         )
         self._wifi = Wifi(make, config.wifi["ssid"], passwords.get("wifi") or None)
-        self._dialer = Dialer(mqtt, greeting)
+        self._dialer = None
+        self._found: dict = {}
         self._buffers = Buffers()
         self._pause = Pause()
         self._socket = None
@@ -73,16 +75,22 @@ class MqttLink:
         try:
             if self._session is None:
                 if self._pause.over(now_ms):
-                    self._socket = self._dialer.step(self._wifi.name_server(), now_ms)
-                    if self._socket:
-                        self._session = Session(
-                            self._socket, self._topics, self._keepalive_ms, self._buffers, now_ms
-                        )
+                    self._dial(now_ms)
             elif self._up_ms and now_ms - self._up_ms >= GOOD_MS:
                 self._pause.reset()
         except Exception as error:
             self._fail(error)
             self._pause.begin(now_ms)
+
+    def _dial(self, now_ms):
+        if self._dialer is None:
+            self._dialer = _dialer(self._broker, self._greeting, self._found)
+        self._socket = self._dialer.step(self._wifi.name_server(), now_ms)
+        if self._socket:
+            self._dialer = None
+            self._session = Session(
+                self._socket, self._topics, self._keepalive_ms, self._buffers, now_ms
+            )
 
     def read(self, now_ms: int) -> list:
         """The frames that have come in, by either way. Never waits."""
@@ -122,10 +130,8 @@ class MqttLink:
         current = self._session
         if current:
             state = current.state
-        elif self._wifi.state != UP or not self._pause.over(now_ms):
-            state = "waiting"
         else:
-            state = self._dialer.state
+            state = self._dialer.state if self._dialer else "waiting"
         return {
             "wifi": self._wifi.state,
             "rssi": self._wifi.rssi(),
@@ -175,13 +181,25 @@ class MqttLink:
             release()
 
     def _forget(self):
-        self._dialer.close()
+        if self._dialer:
+            self._dialer.close()
+            self._dialer = None
         shut(self._socket)
         if self._session:
             self.bad += self._session.bad
             self.dropped += self._session.dropped
         self._socket = self._session = None
         self._up_ms = 0
+
+
+def _dialer(*arguments):
+    # Its code is needed until there is a session, and goes with it.
+    try:
+        from ...rare.dial import Dialer
+
+        return Dialer(*arguments)
+    finally:
+        release()
 
 
 def _nobody(*words):

@@ -28,8 +28,9 @@ UP = "up"
 # From CONNECT to SUBACK.
 ANSWER_MS = 15000
 SEND_BYTES = 512
-# What may wait for a socket that takes nothing more. Beyond it frames are dropped, and counted.
-QUEUE_BYTES = 6144
+# What may wait for a socket that takes nothing more. Beyond it frames are dropped, and counted; one
+# frame always may.
+QUEUE_BYTES = 3072
 
 
 class Topics:
@@ -142,7 +143,7 @@ class Session:
 
     def publish(self, line: bytes) -> None:
         """One frame up; dropped where too much waits already."""
-        if self._queued + len(line) > QUEUE_BYTES:
+        if self._queued and self._queued + len(line) > QUEUE_BYTES:
             self.dropped += 1
             return
         self._put(publish_head(self._topics.up, len(line)))
@@ -183,3 +184,12 @@ class Session:
         self._filled = at
         self._queued -= at
         return at
+
+
+def shut(socket):
+    """Closes a socket, if it is one."""
+    if socket is not None:
+        try:
+            socket.close()
+        except Exception:
+            pass

@@ -15,9 +15,11 @@ import select
 import socket
 import time
 
-from ...addresses import is_address, is_private
-from . import names
-from .packets import BrokerError
+from agent.communication.mqtt.link import CA_FILE
+from agent.communication.mqtt.packets import BrokerError
+from agent.communication.mqtt.session import shut
+from agent.rare import names
+from agent.rare.addresses import is_address, is_private
 
 TIME = "time"
 NAME = "name"
@@ -26,29 +28,29 @@ TLS = "tls"
 ASK_TRIES = 4
 CONNECT_MS = 10000
 HANDSHAKE_MS = 20000
-CA_FILE = "/ca.der"
 EARLIEST_YEAR = 2025
 _REPLY_BYTES = 256
 _UNIX_TO_2000_S = 946684800
 
 
 class Dialer:
-    """broker: the checked setting `mqtt`; greeting: CONNECT."""
+    """One try. broker: the checked setting `mqtt`; greeting: CONNECT; found: what is worth keeping
+    for the next try, the broker's `address` and the TLS `context`.
+    """
 
-    def __init__(self, broker, greeting):
+    def __init__(self, broker, greeting, found):
         self.state = NAME
         self._broker = broker
         self._greeting = greeting
         self._steps = None
         self._socket = None
-        self._context = None
-        self._address = ""  # the newest that was told
+        self._found = found
         self._reply = bytearray(_REPLY_BYTES)
         self._now_ms = 0
 
     def step(self, name_server, now_ms):
         """Goes on; the socket once CONNECT is out, else None. Raises BrokerError, or what sockets
-        and TLS do; the next call then begins anew.
+        and TLS do; the try is over then.
         """
         self._now_ms = now_ms
         if self._steps is None:
@@ -57,17 +59,12 @@ class Dialer:
             next(self._steps)
             return None
         except StopIteration:
-            self._steps = None
             found = self._socket
             self._socket = None
             return found
-        except Exception:
-            self.close()
-            raise
 
     def close(self) -> None:
         """Gives up."""
-        self._steps = None
         shut(self._socket)
         self._socket = None
 
@@ -81,10 +78,10 @@ class Dialer:
         address = yield from self._find(broker["host"], name_server)
         if not address:
             # The broker has probably not moved since it was last found.
-            address = self._address
+            address = self._found.get("address")
             if not address:
                 raise BrokerError("name")
-        self._address = address
+        self._found["address"] = address
         if not (tls or broker["in_clear"] or is_private(address)):
             raise BrokerError("public")
         self.state = CONNECTING
@@ -188,22 +185,14 @@ class Dialer:
     def _wrap(self):
         import tls  # type: ignore[import-not-found]
 
-        if self._context is None:
+        context = self._found.get("context")
+        if context is None:
             context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
             context.verify_mode = tls.CERT_REQUIRED
             with open(CA_FILE, "rb") as file:
                 context.load_verify_locations(file.read())
-            self._context = context
+            self._found["context"] = context
         # Not now: the handshake goes on with each write that follows, as far as it can.
-        self._socket = self._context.wrap_socket(
+        self._socket = context.wrap_socket(
             self._socket, server_hostname=self._broker["host"], do_handshake_on_connect=False
         )
-
-
-def shut(socket):
-    """Closes a socket, if it is one."""
-    if socket is not None:
-        try:
-            socket.close()
-        except Exception:
-            pass
