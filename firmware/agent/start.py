@@ -56,7 +56,8 @@ def make(state):
     parts.cause = CAUSES[cause] if 0 <= cause < len(CAUSES) else CAUSES[0]
     parts.watchdog_bit = cause == WATCHDOG
     parts.config = config = _settings(parts)
-    if config.link == "mqtt":
+    parts.speaks_mqtt = config.link == "mqtt" and state.fails <= WITHOUT_MQTT_AFTER
+    if parts.speaks_mqtt:
         _radio(parts)
     unload(UNLOAD)
     gc.collect()
@@ -172,10 +173,9 @@ def _connect(parts, boot):
 
 def _mqtt(parts):
     # The link over a broker, or None: then the console is the link.
-    if parts.config.link != "mqtt":
-        return None
-    if parts.boot_state.fails > WITHOUT_MQTT_AFTER:
-        parts.problems.append("the link mqtt is left out: too many boots in a row failed")
+    if not parts.speaks_mqtt:
+        if parts.config.link == "mqtt":
+            parts.problems.append("the link mqtt is left out: too many boots in a row failed")
         return None
     try:
         import network  # type: ignore[import-not-found]

@@ -1,7 +1,9 @@
 """The link over a broker on the real VM, in the board's heap: what people and networks do to it."""
 
 import os
+import shutil
 import time
+import zlib
 
 import pytest
 from firmware_mqtt_world import BROKER_PASSWORD, PASSWORD, SSID
@@ -230,6 +232,30 @@ def test_what_is_missing_is_told(board, broker):
         "/secrets.json cannot be read",
         "/ca.der is not there: deploy with a ca_file",
     ]
+
+
+@pytest.mark.parametrize(("fails", "left_out"), [(5, False), (6, True)])
+def test_safe_mode_keeps_the_link_unless_it_may_be_the_reason(board, broker, fails, left_out):
+    text = f"41 {fails} 0 -"
+    state = f"{text} {zlib.crc32(text.encode()):08x}\n".encode()
+    w = board(files={"state/boot": state})
+    w.run(10)
+    assert w.of("hello")[0]["safe"]
+    assert broker.sessions == (0 if left_out else 1)
+    assert any("left out" in text for text in w.told()) == left_out
+    assert (w.board.radio.status == 1000) == left_out
+
+
+def test_a_serial_board_needs_nothing_of_it(world):
+    w = world()
+    agent = w.flash / "agent"
+    shutil.rmtree(agent / "communication")
+    for name in ("link_config", "rare/dial", "rare/addresses", "rare/link_words"):
+        (agent / f"{name}.mpy").unlink()
+    w.run(70, 0.5)
+    assert set(w.of("hello")[0]["models"]) == {"cooling", "anomaly"}
+    assert not w.of("log")
+    assert "link" not in w.of("health")[0]
 
 
 def test_minutes_in_the_heap_there_is(board, broker):
