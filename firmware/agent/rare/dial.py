@@ -35,7 +35,7 @@ _UNIX_TO_2000_S = 946684800
 
 class Dialer:
     """One try. broker: the checked setting `mqtt`; greeting: CONNECT; found: what is worth keeping
-    for the next try, the broker's `address` and the TLS `context`.
+    for the next try, the broker's address, `ip`, and the TLS context, `trust`.
     """
 
     def __init__(self, broker, greeting, found):
@@ -78,10 +78,10 @@ class Dialer:
         address = yield from self._find(broker["host"], name_server)
         if not address:
             # The broker has probably not moved since it was last found.
-            address = self._found.get("address")
+            address = self._found.get("ip")
             if not address:
                 raise BrokerError("name")
-        self._found["address"] = address
+        self._found["ip"] = address
         if not (tls or broker["in_clear"] or is_private(address)):
             raise BrokerError("public")
         self.state = CONNECTING
@@ -185,13 +185,13 @@ class Dialer:
     def _wrap(self):
         import tls  # type: ignore[import-not-found]
 
-        context = self._found.get("context")
+        context = self._found.get("trust")
         if context is None:
             context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
             context.verify_mode = tls.CERT_REQUIRED
             with open(CA_FILE, "rb") as file:
                 context.load_verify_locations(file.read())
-            self._found["context"] = context
+            self._found["trust"] = context
         # Not now: the handshake goes on with each write that follows, as far as it can.
         self._socket = context.wrap_socket(
             self._socket, server_hostname=self._broker["host"], do_handshake_on_connect=False
