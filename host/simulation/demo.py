@@ -212,7 +212,7 @@ def broker_of_boards(options: argparse.Namespace) -> tuple[str, int] | None:
         )
     try:
         return socket.gethostbyname(parts.hostname), parts.port or 1883
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise SimulationError(f"--broker {options.broker}: {error}") from error
 
 

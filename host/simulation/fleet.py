@@ -28,9 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware"
 BUNDLES = ROOT / "training" / "bundles"
 ROLES = ("cooling", "anomaly")
-# The simulated boards' Wi-Fi; what they tell their broker is for brokers that ask for a password.
+# The simulated boards' Wi-Fi.
 NETWORK, PASSWORD = "simulated", "not a secret"
-SECRETS = json.dumps({"wifi": PASSWORD, "mqtt": PASSWORD}).encode()
+SECRETS = json.dumps({"wifi": PASSWORD}).encode()
 
 _ON_DEVICE = {
     "sensor_unplugged": ("ds18b20", DeviceFault.UNPLUGGED),
@@ -106,7 +106,7 @@ class Fleet:
     `folder` receives one flash folder per board (kept between runs, as a flash is) and the serial
     ports as links `<board>.tty`. `replay` is a recorded run that the sensors see in place of the
     plant; each board starts at another part of it, with a limit that the hottest tenth exceeds.
-    With `broker` (address, port) their link is Wi-Fi and that broker, each as a user of its name.
+    With `broker` (address, port) their link is Wi-Fi and that broker.
     Raises SimulationError or DeviceError before anything runs.
     """
 

@@ -155,6 +155,25 @@ COMPLETIONS = [
 ]
 
 
+LINK = {"wifi": "up", "rssi": -61, "broker": "up", "up": 1, "why": ""}
+
+
+@pytest.mark.parametrize(
+    ("link", "words"),
+    [
+        (LINK, "link=(wifi up -61 dBm  broker up)"),
+        (
+            {**LINK, "wifi": "down", "rssi": None, "broker": "waiting", "why": "wifi 201"},
+            "link=(wifi down  broker waiting (wifi: no network of that name is heard))",
+        ),
+        (7, "link=7"),
+        ({}, "link=(wifi None  broker None)"),
+    ],
+)
+def test_the_link_of_a_board_in_words(link, words):
+    assert words in summary({"t": "health", "free": 3, "link": link})
+
+
 @pytest.mark.parametrize(("text", "words"), COMPLETIONS)
 def test_completions(text, words):
     assert complete(text) == words

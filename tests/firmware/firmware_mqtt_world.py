@@ -36,10 +36,7 @@ class MqttWorld(World):
         super().poll()
 
     def up(self, timeout_s=60):
-        self.until(lambda: self.link().get("broker") == "up" or self.greeted(), timeout_s)
-
-    def greeted(self):
-        return self.broker.connected and bool(self.broker.links)
+        self.until(lambda: self.broker.connected and self.broker.links, timeout_s)
 
     def link(self):
         health = self.of("health")
