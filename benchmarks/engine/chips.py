@@ -133,7 +133,8 @@ def model(
     """A whole model, its weights in mapped flash, and whether its outputs are those wanted."""
     statements = ["m.invoke()", "again()"]
     if number is not None:
-        statements.append(f"m.predict([[{number}]])")
+        # Before again(), which leaves a heap full of holes.
+        statements.insert(1, f"m.predict([[{number}]])")
     given = {
         "m": data,
         "x": b"".join(vector.x for vector in vectors),
@@ -145,8 +146,8 @@ def model(
     if not found:
         raise chip.EmulatorError(f"the chip printed {answer.output!r}")
     wrong = [int(row) for row in found[1].split(",") if row]
-    invoke, load, *rest = answer.counts
-    return Whole(invoke, load, rest[0] if rest else None, len(vectors), wrong)
+    invoke, *predict, load = answer.counts
+    return Whole(invoke, load, predict[0] if predict else None, len(vectors), wrong)
 
 
 def layers(

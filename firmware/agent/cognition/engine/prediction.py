@@ -16,6 +16,9 @@ from .views import CPYTHON, as_bytes
 # CPython's numbers may be of any kind, numpy's float16 for one: there, all go by their bits.
 _LIST, _TUPLE = (list, tuple) if sys.implementation.name == "micropython" else (None, None)
 
+# MicroPython looks for a builtin among all of them, one after the other.
+_int = int
+
 # MicroPython may keep floats in 30 bits. Not written as a sum: mpy-cross would compute it.
 _EXACT = float("1.0000001") != 1
 
@@ -47,11 +50,11 @@ def predict(model, inputs):
                     # floor(128 * (quotient + 1/2)) + 2**16: off by less than 1 for floats of 22
                     # bits or more, where that decides. So what is not next to a multiple of 128, a
                     # tie, is rounded as in C. Far outside of int8 only the sign matters.
-                    q = int(v / scale + 65600.0)
-                    if not 0 < q & 127 < 127:
+                    q = _int(v / scale + 65600.0)
+                    if not q + 1 & 126:  # the low seven bits are 0 or 127
                         break
                     q = (q >> 7) + zero_point
-                    view[i] = q if -129 < q < 128 else -128 if q < 0 else 127
+                    view[i] = (-128 if q < 0 else 127) if q + 128 >> 8 else q
                     i += 1
             except Exception:
                 i = -1  # not a plain number, or one too many: _fill tells
