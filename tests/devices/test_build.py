@@ -96,9 +96,7 @@ for name in NAMES:
 """
 RUNS = """
 from agent.cognition.engine import Model, kernels
-with open("/m.tflite", "wb") as file:
-    file.write(MODEL)
-model = Model("/m.tflite")
+model = Model(data["model"])
 out = bytearray()
 for x in range(-128, 128):
     model.inputs[0][0] = x
@@ -114,16 +112,16 @@ needs_emulator = pytest.mark.skipif(
 )
 
 
-def on_chip(chip, chosen, code, **values):
+def on_chip(chip, chosen, code, data=None):
     built = build.board_files(chip, kept=frozenset(re.findall(r"\w+", RUNS)))
     files = {name: data for name, data in built.items() if chosen(name) and name.endswith(".mpy")}
     names = [name[:-4].removesuffix("/__init__").replace("/", ".") for name in files]
     packages = {"agent/__init__.py", "agent/cognition/__init__.py", "agent/rare/__init__.py"}
     files |= {name: b"" for name in packages if name[:-3] + ".mpy" not in files}
     kept = [n.rpartition("/")[0].replace("/", ".") for n in files if "/__init__." in n]
-    for key, value in {"NAMES": names, "PACKAGES": kept, **values}.items():
+    for key, value in {"NAMES": names, "PACKAGES": kept}.items():
         code = code.replace(key, repr(value))
-    return emulated.run(chip, files, code, []).output
+    return emulated.run(chip, files, code, [], data).output
 
 
 @needs_emulator
@@ -132,7 +130,8 @@ def on_chip(chip, chosen, code, **values):
 def test_the_engine_runs_on_an_emulated_chip(chip):
     model = model_path("hello_world").read_bytes()
     kernels = build.CHIPS[chip].kernels
-    told = on_chip(chip, lambda name: name.startswith(build.ENGINE), IMPORTS + RUNS, MODEL=model)
+    engine = lambda name: name.startswith(build.ENGINE)  # noqa: E731
+    told = on_chip(chip, engine, IMPORTS + RUNS, {"model": model})
     here = Model(model)
     wanted = bytearray()
     for x in range(-128, 128):
