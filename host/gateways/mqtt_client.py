@@ -18,6 +18,8 @@ LOG = logging.getLogger("fanwise.mqtt")
 QOS = 1
 KEEPALIVE_S = 20
 TIMEOUT_S = 10
+# CONNACK: bad user name or password, not authorised; MQTT 3.1.1, and as paho passes them on.
+LOGIN_REFUSED = (4, 5, 134, 135)
 # Not confirmed by the broker yet; paho holds the others back.
 MAX_IN_FLIGHT = 200
 
@@ -131,11 +133,18 @@ async def keep_connected(
                     raise faults from None  # ours, not the connection's
             if not told and not quiet():
                 reason = _first_cause(error)
-                event(log, logging.WARNING, "broker not reachable", broker=where, reason=reason)
+                event(log, logging.WARNING, _trouble(reason), broker=where, reason=reason)
                 told = True
         finally:
             lost()
         await asyncio.sleep(backoff.delay_s())
+
+
+def _trouble(reason: BaseException) -> str:
+    code = getattr(reason, "rc", None)
+    if getattr(code, "value", code) in LOGIN_REFUSED:
+        return "broker refuses the login: check the user in its url, and the password"
+    return "broker not reachable"
 
 
 def _first_cause(error: BaseException) -> BaseException:
