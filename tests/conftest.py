@@ -31,6 +31,7 @@ SLOW_FILES = {
     "bridge/test_bridge_modbus.py",
     "bridge/test_bridge_modbus_bad_clients.py",
     "bridge/test_bridge_mqtt.py",
+    "bridge/test_bridge_mqtt_login.py",
     "bridge/test_bridge_opcua.py",
     "bridge/test_bridge_store.py",
     "bridge/test_bridge_web.py",
