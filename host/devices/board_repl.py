@@ -16,6 +16,7 @@ import contextlib
 import errno
 import struct
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,8 @@ class BoardRepl:
         self.repeats = 0
         self.patience = patience
         self._baud = baud
+        # What has come in is kept from one call of frames() to the next.
+        self._decoder, self._events = Decoder(), deque[Any]()
         self._transport = self._open()
 
     def __enter__(self) -> BoardRepl:
@@ -179,8 +182,14 @@ class BoardRepl:
         """Yields ("frame", {...}) and ("text", "...") as they come, for so long at most. The port
         is opened again if it goes away, as that of a board with USB of its own does on reset.
         """
-        decoder, end = Decoder(), time.monotonic() + timeout_s
+        end = time.monotonic() + timeout_s
         while time.monotonic() < end:
+            while self._events:
+                kind, what, *_ = self._events.popleft()
+                if kind == FRAME:
+                    yield "frame", what
+                else:
+                    yield "text", what.decode("utf-8", "replace")
             try:
                 data = self._transport.serial.read(self._transport.serial.in_waiting or 1)
             except (OSError, serial.SerialException):
@@ -189,11 +198,7 @@ class BoardRepl:
                 with contextlib.suppress(DeviceError):
                     self._transport = self._open()
                 continue
-            for event in decoder.feed(data):
-                if event[0] == FRAME:
-                    yield "frame", event[1]
-                else:
-                    yield "text", event[1].decode("utf-8", "replace")
+            self._events.extend(self._decoder.feed(data))
 
     def _interrupt(self, timeout_s: float) -> None:
         # Ctrl-C again and again: a board that starts hears nothing for a while, and a program may

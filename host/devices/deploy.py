@@ -168,7 +168,8 @@ def _tell(plan: Plan, console: Console) -> None:
 
 def _wait(repl: BoardRepl, set_id: str, models: Sequence[str], timeout_s: float) -> dict[str, Any]:
     """The hello frame of the set that was deployed. Raises VerifyError, NoAnswerError."""
-    text, hello, problems = "", {}, []
+    text, hello = "", {}
+    problems: list[str] = []
     for kind, what in repl.frames(timeout_s):
         if kind == "text":
             text = (text + what)[-TAIL_CHARS:]
@@ -193,9 +194,11 @@ def _wait(repl: BoardRepl, set_id: str, models: Sequence[str], timeout_s: float)
             f"{said}\npress EN and look with ./run monitor; after three boots it goes back to "
             "what ran before by itself"
         )
-    for kind, what in repl.frames(PROBLEMS_S * repl.patience):
-        if kind == "frame" and what["t"] == "log" and what.get("lvl") == "error":
-            problems.append(str(what.get("msg")))
+    # A board in safe mode says why: worth waiting for.
+    for time_s in (PROBLEMS_S, 4 * PROBLEMS_S if hello.get("safe") else 0.0):
+        for kind, what in repl.frames(0.0 if problems else time_s * repl.patience):
+            if kind == "frame" and what["t"] == "log" and what.get("lvl") == "error":
+                problems.append(str(what.get("msg")))
     told = set((hello.get("models") or {}).values())
     problems += [f"model {name} is not in use" for name in models if name not in told]
     if hello.get("safe") or problems:

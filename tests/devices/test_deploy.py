@@ -3,9 +3,11 @@
 import fcntl
 import json
 import os
+import pty
 
 import pytest
 
+from agent.communication.frames import encode
 from host.devices import board_repl, deploy, deploy_set
 from host.devices.boards import load_board
 from host.devices.deploy_plan import Active
@@ -175,6 +177,21 @@ def test_refused_settings_of_the_only_set_are_lived_with(live, monkeypatch):
     monkeypatch.setattr(deploy_set, "wanted", lambda to: real(to) | {"config.json": settings})
     with pytest.raises(VerifyError, match=r"runs, but not as meant: .*relay"):
         board.deploy()
+
+
+def test_what_comes_with_the_first_frame_is_not_lost():
+    master, slave = pty.openpty()
+    try:
+        with board_repl.BoardRepl(os.ttyname(slave)) as repl:
+            log = encode({"t": "log", "msg": "limit_mc: a number is needed"})
+            os.write(master, encode({"t": "hello", "safe": True}) + log[:20])
+            kinds = [next(repl.frames(5))[1]["t"]]
+            os.write(master, log[20:] + encode({"t": "bye"}))
+            kinds += [next(repl.frames(5))[1]["t"] for _ in range(2)]
+        assert kinds == ["hello", "log", "bye"]
+    finally:
+        os.close(master)
+        os.close(slave)
 
 
 class CutError(Exception):
