@@ -169,7 +169,6 @@ def _tell(plan: Plan, console: Console) -> None:
 def _wait(repl: BoardRepl, set_id: str, models: Sequence[str], timeout_s: float) -> dict[str, Any]:
     """The hello frame of the set that was deployed. Raises VerifyError, NoAnswerError."""
     text, hello = "", {}
-    problems: list[str] = []
     for kind, what in repl.frames(timeout_s):
         if kind == "text":
             text = (text + what)[-TAIL_CHARS:]
@@ -194,17 +193,24 @@ def _wait(repl: BoardRepl, set_id: str, models: Sequence[str], timeout_s: float)
             f"{said}\npress EN and look with ./run monitor; after three boots it goes back to "
             "what ran before by itself"
         )
-    # A board in safe mode says why: worth waiting for.
-    for time_s in (PROBLEMS_S, 4 * PROBLEMS_S if hello.get("safe") else 0.0):
-        for kind, what in repl.frames(0.0 if problems else time_s * repl.patience):
-            if kind == "frame" and what["t"] == "log" and what.get("lvl") == "error":
-                problems.append(str(what.get("msg")))
+    problems = _errors(repl, PROBLEMS_S)
+    if hello.get("safe") and not problems:
+        # A board in safe mode says why: worth waiting for.
+        problems = _errors(repl, 4 * PROBLEMS_S)
     told = set((hello.get("models") or {}).values())
     problems += [f"model {name} is not in use" for name in models if name not in told]
     if hello.get("safe") or problems:
         problems = problems or ["it is in safe mode"]
         raise VerifyError(f"set {set_id} runs, but not as meant: " + "; ".join(problems))
     return hello
+
+
+def _errors(repl: BoardRepl, time_s: float) -> list[str]:
+    return [
+        str(what.get("msg"))
+        for kind, what in repl.frames(time_s * repl.patience)
+        if kind == "frame" and what["t"] == "log" and what.get("lvl") == "error"
+    ]
 
 
 def _choose(options: argparse.Namespace) -> Target:

@@ -22,6 +22,10 @@ Rom = type[RomBoard] | type[QemuRom]
 PROGRAM, MISSING = qemu.find()
 # What every test on the emulated ROM needs.
 REAL = [pytest.mark.skipif(bool(MISSING), reason=MISSING), pytest.mark.timeout(900)]
+# And what those with an official image need.
+IMAGE = os.environ.get("FANWISE_ESP32_IMAGE", "")
+_NO_IMAGE = MISSING or ("" if IMAGE else "FANWISE_ESP32_IMAGE names no image for the ESP32")
+WITH_IMAGE = pytest.mark.skipif(bool(_NO_IMAGE), reason=_NO_IMAGE)
 BANNER = b"MicroPython v1.25.0 on 2025-04-15; Generic ESP32 module with ESP32\r\n"
 
 
@@ -43,14 +47,16 @@ def patient(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ESPTOOL_CFGFILE", str(config))
 
 
-class Resettable(Protocol):
+class Board(Protocol):
+    port: str
+
     def reset(self) -> None: ...
 
 
 class Voice(Console):
     """A console whose steps can be read, and that presses EN when told to."""
 
-    def __init__(self, board: Resettable | None = None) -> None:
+    def __init__(self, board: Board | None = None) -> None:
         self.said: list[str] = []
         self.progressed: list[dict[str, int]] = []
         self._board = board
@@ -68,7 +74,7 @@ class Voice(Console):
         return any(words in text for text in self.said)
 
 
-def flash(board: Cable, binary: Path, kind: str = "esp32", **more: object) -> tuple[Flashed, Voice]:
+def flash(board: Board, binary: Path, kind: str = "esp32", **more: object) -> tuple[Flashed, Voice]:
     console = Voice(board)
     settings = {"bare": True, "reset": False, "wait_s": 10, **more}
     options = Options(load_board(kind), port=board.port, image=binary, **settings)  # type: ignore[arg-type]

@@ -15,18 +15,16 @@ import pytest
 import serial
 
 from agent.communication import frames
-from host.devices import deploy_set, flash
+from host.devices import deploy_set
 from host.devices.boards import load_board
 from host.devices.deploy import DeployResult, deploy
 from host.devices.errors import VerifyError
-from host.devices.flash import Options
 from host.devices.mpy import compile_source
-from tests.devices.flashing import PROGRAM, Voice, patient
+from tests.devices.flashing import IMAGE, PROGRAM, WITH_IMAGE, flash, patient
 from tests.devices.live_board import Agent, Heard
 from tests.devices.rom import qemu
-from tests.devices.test_flash_on_rom import IMAGE, MISSING
 
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
+pytestmark = WITH_IMAGE
 
 BUNDLES = Path(__file__).resolve().parents[2] / "training" / "bundles"
 MODELS = (BUNDLES / "cooling", BUNDLES / "anomaly")
@@ -91,15 +89,7 @@ def test_an_empty_chip_gets_the_agent(tmp_path: Path, monkeypatch: pytest.Monkey
     patient(tmp_path, monkeypatch)
     with Chip(PROGRAM) as chip:
         began = time.monotonic()
-        bare = Options(
-            load_board("qemu-esp32"),
-            port=chip.port,
-            image=Path(IMAGE),
-            bare=True,
-            reset=False,
-            wait_s=300,
-        )
-        done = flash.flash(bare, Voice(chip))
+        done, _ = flash(chip, Path(IMAGE), "qemu-esp32", wait_s=300)
         assert chip.relay() == UNTOUCHED
         began = timed("flash", (done.chip.title, done.written), began)
 

@@ -3,7 +3,6 @@
 import os
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 from tests.devices.rom import qemu, slip
@@ -31,17 +30,12 @@ class QemuRom(Cable):
         super().__init__(line, run)
 
     def __enter__(self) -> Self:
-        self._machine.start(qemu.DOWNLOAD)
+        self._machine.__enter__()
         return super().__enter__()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        super().__exit__(kind, error, trace)
-        self._machine.__exit__(kind, error, trace)
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
+        self._machine.__exit__(*exc)
 
     def put(self, offset: int, data: bytes) -> None:
         with self._moving:
