@@ -21,7 +21,7 @@ import aiomqtt
 from host.bridge.core import Core
 from host.bridge.errors import InvalidFrame
 from host.bridge.gateways import Common
-from host.bridge.link import TICK_S, Intake, Link, State
+from host.bridge.link import SILENT_S, TICK_S, Intake, Link, State
 from host.bridge.registry import MAX_DEVICES
 from host.bridge.toml_table import Table
 from host.bridge.validate import DEVICE
@@ -30,6 +30,7 @@ from host.gateways.mqtt_settings import Broker, broker
 
 LOG = logging.getLogger("fanwise.mqtt_boards")
 
+THERE = b"online"
 GONE = (b"lost", b"offline")
 MAX_OUTGOING = 4096
 MAX_PAYLOAD_BYTES = 16384
@@ -68,7 +69,7 @@ class MqttLink(Link):
         self._outgoing = outgoing
 
     def write(self, data: bytes) -> bool:
-        if self.state in (State.WAITING, State.DISCONNECTED):
+        if not self.carried:
             return False
         try:
             self._outgoing.put_nowait((self._down, data))
@@ -80,11 +81,26 @@ class MqttLink(Link):
         if frame["t"] == "hello" and frame["dev"] != self._name:
             raise InvalidFrame(f"dev: the topic is {self._name}'s")
 
+    @property
+    def carried(self) -> bool:
+        """Whether the board is behind the broker, as far as anybody knows."""
+        return self.state not in (State.WAITING, State.DISCONNECTED)
+
+    def announced(self) -> None:
+        """The broker says the board is there; its hello may be long past, so it is asked again."""
+        if not self.carried:
+            self.opened()
+
     def said(self, payload: bytes) -> None:
         """What came on the board's topic."""
-        if self.state in (State.WAITING, State.DISCONNECTED):
-            self.opened()
+        self.announced()
         self.received(payload)
+
+    def tick(self, now: float) -> None:
+        super().tick(now)
+        if self.state is State.CONNECTING and now - self._heard > SILENT_S:
+            # A broker that was killed may remember a board that went away meanwhile.
+            self.enter(State.WAITING, "the broker says online, but the board says nothing")
 
 
 class MqttBoards:
@@ -140,6 +156,8 @@ class MqttBoards:
             return
         if kind == "up" and not retained:
             link.said(payload)
+        elif kind == "link" and payload == THERE:
+            link.announced()
         elif kind == "link" and payload in GONE and link.state is not State.WAITING:
             link.enter(State.DISCONNECTED, f"the broker says {payload.decode()}")
 
@@ -150,7 +168,7 @@ class MqttBoards:
                 await asyncio.sleep(min(TICK_S, self._core.keepalive_s) / TURNS)
                 now = time.monotonic()
                 for link in itertools.islice(self._links.values(), turn, None, TURNS):
-                    if link.state not in (State.WAITING, State.DISCONNECTED):
+                    if link.carried:
                         link.tick(now)
 
     async def _send(self, client: aiomqtt.Client) -> None:
@@ -172,5 +190,5 @@ class MqttBoards:
         while not self._outgoing.empty():
             self._outgoing.get_nowait()
         for link in self._links.values():
-            if link.state not in (State.WAITING, State.DISCONNECTED):
+            if link.carried:
                 link.enter(State.DISCONNECTED, "the broker is not reachable")

@@ -1,5 +1,6 @@
 """Boards that speak over a real mosquitto: the same frames, the same promises as on a line."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from host.bridge.registry import Registry
 from host.bridge.store import Store
 from host.bridge.store_settings import StoreConfig
 from host.bridge.writer import Writer
+from host.gateways.mqtt_boards import MqttLink, Outgoing
 from tests.bridge.conftest import Bridge, eventually
 from tests.bridge.fake_board import decision
 from tests.bridge.mosquitto import Mosquitto, needs_mosquitto
@@ -35,6 +37,8 @@ class MqttBoard:
         self._client.will_set(f"fanwise/home/{device}/link", "lost", 1, True)
         self._client.on_message = self._message
         self._client.on_connect = self._connected
+        self.acknowledged_by_broker = 0
+        self._client.on_publish = self._published
         self._client.reconnect_delay_set(1, 1)
         eventually(lambda: self._try(port), 10)
         self._client.loop_start()
@@ -49,7 +53,13 @@ class MqttBoard:
     def _connected(self, client: paho.Client, *_: object) -> None:
         client.subscribe(f"fanwise/home/{self.device}/down", 1)
         client.publish(f"fanwise/home/{self.device}/link", "online", 1, True)
+        self.hello()
+
+    def hello(self) -> None:
         self.send("hello", dev=self.says, fw="0.1.0", board="mqtt", models={}, feat=[])
+
+    def _published(self, *_: object) -> None:
+        self.acknowledged_by_broker += 1
 
     def _message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
         for kind, *rest in self._decoder.feed(message.payload):
@@ -59,6 +69,8 @@ class MqttBoard:
             if rest[0]["t"] == "ack":
                 self.acked |= {tuple(key) for key in rest[0]["acks"]}
             elif rest[0]["t"] == "cmd":
+                if rest[0]["name"] == "rebirth":
+                    self.hello()
                 self.send("rsp", id=rest[0]["id"], ok=True)
 
     def send(self, kind: str, /, **members: Any) -> dict[str, Any]:
@@ -95,11 +107,15 @@ class MqttBoard:
         self._client.loop_stop()
 
 
-@pytest.fixture
-def over_mqtt(bridge: Bridge, mosquitto: Mosquitto, tmp_path: Path) -> Bridge:
-    file = tmp_path / "bridge.toml"
+def start_over_mqtt(bridge: Bridge, mosquitto: Mosquitto) -> Bridge:
+    file = bridge.folder / "bridge.toml"
     file.write_text(f"[mqtt_boards]\nurl = 'mqtt://127.0.0.1:{mosquitto.port}'\n")
     return bridge.start("--config", str(file))
+
+
+@pytest.fixture
+def over_mqtt(bridge: Bridge, mosquitto: Mosquitto) -> Bridge:
+    return start_over_mqtt(bridge, mosquitto)
 
 
 @pytest.fixture
@@ -127,6 +143,17 @@ def test_records_commands_and_a_broker_that_dies(
     eventually(lambda: over_mqtt.status("cellar-1") == "online", 20)
     eventually(first.repeat, 20)
     assert over_mqtt.keys("cellar-1") == [(4, n) for n in range(1, 31)]
+
+
+@needs_mosquitto
+def test_a_bridge_that_comes_later_asks_who_is_there(bridge: Bridge, mosquitto: Mosquitto) -> None:
+    board = MqttBoard(mosquitto.port, "cellar-1")
+    try:
+        eventually(lambda: board.acknowledged_by_broker >= 2, what="said hello to nobody")
+        start_over_mqtt(bridge, mosquitto)
+        eventually(lambda: bridge.status("cellar-1") == "online")
+    finally:
+        board.close()
 
 
 @needs_mosquitto
@@ -184,4 +211,24 @@ def test_sleep_and_silence_by_the_clock(tmp_path: Path) -> None:
     for n in range(1000):
         link.received(frames.encode({"t": "tel", **head, "seq": 3 + n, "fan": 1}))
     assert 400 <= link.stats.throttled <= 600, "a flood of telemetry is cut to its rate"
+    store.close()
+
+
+def test_a_board_the_broker_only_remembers(tmp_path: Path) -> None:
+    registry = Registry(Hub())
+    store = Store(tmp_path / "s.db")
+    writer = Writer(store, StoreConfig(), registry.stored)
+    sent: Outgoing = asyncio.Queue()
+    link = MqttLink("a", "home", 10.0, Intake(writer, registry, lambda *_: None), sent)
+    link.announced()
+    now = time.monotonic()
+    link.tick(now)
+    asked = [sent.get_nowait()[1] for _ in range(sent.qsize())]
+    assert any(b"rebirth" in data for data in asked)
+    link.tick(now + SILENT_S - 1)
+    assert link.state is State.CONNECTING
+    link.tick(now + SILENT_S + 1)
+    assert link.state is State.WAITING, "nobody answered: a killed broker's memory"
+    link.said(frames.encode({"t": "hello", "boot": 1, "seq": 1, "ms": 1, "dev": "a"}))
+    assert link.state is State.ONLINE
     store.close()
