@@ -1,4 +1,6 @@
-"""What every test shares: the rule that in CI a skip nobody expected is a failure."""
+"""What every test shares: in CI a skip nobody expected is a failure, and a failure that a second
+try takes back is shown whole.
+"""
 
 import os
 from pathlib import Path
@@ -103,3 +105,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         reporter.write_line(f"unexpected skip: {report.nodeid}: {_reason(report)}", red=True)
     if surprises and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    unsteady = terminalreporter.stats.get("rerun", [])
+    if unsteady:
+        terminalreporter.section("failed, then tried once more", yellow=True)
+    for report in unsteady:
+        terminalreporter.line(f"{report.nodeid} ({report.when})", yellow=True, bold=True)
+        terminalreporter.line(report.longreprtext)
