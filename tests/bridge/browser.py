@@ -61,7 +61,7 @@ class Page:
             raise RuntimeError(f"{expression}: {result['exceptionDetails']}")
         return result["result"].get("value")
 
-    def wait_for(self, selector: str, timeout_s: float = 15) -> None:
+    def wait_for(self, selector: str, timeout_s: float = 60) -> None:
         """Until `selector` matches an element. Raises TimeoutError with the page's text."""
         until = time.monotonic() + timeout_s
         while not self.js(f"document.querySelector({json.dumps(selector)}) !== null"):
@@ -136,7 +136,7 @@ def _target(profile: Path) -> str:
     raise TimeoutError("Chromium did not start")
 
 
-def dump_dom(url: str, wait_for_selector: str = "body", timeout_s: float = 15) -> str:
+def dump_dom(url: str, wait_for_selector: str = "body", timeout_s: float = 60) -> str:
     with browse(url) as page:
         page.wait_for(wait_for_selector, timeout_s)
         return page.js("document.documentElement.outerHTML")

@@ -24,7 +24,7 @@ from tests.bridge.ports import free_port
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def eventually(check: Callable[[], Any], timeout_s: float = 10, what: object = "") -> Any:
+def eventually(check: Callable[[], Any], timeout_s: float = 60, what: object = "") -> Any:
     """The first true value of `check`. Raises AssertionError after `timeout_s`."""
     until = time.monotonic() + timeout_s
     while True:
