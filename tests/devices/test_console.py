@@ -150,12 +150,16 @@ def on_a_terminal(monkeypatch, use, columns, **environment):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("NO_COLOR", raising=False)
     master, slave = pty.openpty()
-    with os.fdopen(slave, "w") as terminal:
+    end = b"\0"
+    with os.fdopen(slave, "w") as terminal, os.fdopen(master, "rb", buffering=0) as screen:
         use(Console(out=terminal, err=terminal))
+        terminal.write(end.decode())
         terminal.flush()
-        written = os.read(master, 65536).decode()
-    os.close(master)
-    return written
+        written = b""
+        # A pty hands over what was written in pieces of its own.
+        while not written.endswith(end):
+            written += screen.read(65536)
+    return written.removesuffix(end).decode()
 
 
 def copy(console):

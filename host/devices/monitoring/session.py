@@ -102,6 +102,8 @@ class Session:
                 async with asyncio.timeout(None if silent else IDLE_S):
                     item = await events.get()
             except TimeoutError:
+                if not events.empty():
+                    continue  # it was this machine that stood still
                 silent = True
                 self._idle()
                 continue

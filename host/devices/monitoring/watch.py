@@ -229,16 +229,16 @@ class Watch:
             return
         self._console.line(f"{text}: {said}")
         if command.name == "explain":
-            await self._tell_record(answer)
+            await self._tell_record(answer, max(wait_s, RECORD_S))
 
-    async def _tell_record(self, answer: dict[str, Any]) -> None:
+    async def _tell_record(self, answer: dict[str, Any], within_s: float) -> None:
         self._record = answer, asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.timeout(RECORD_S):
+            async with asyncio.timeout(within_s):
                 found = await self._record[1]
         except TimeoutError:
             queued = "older ones wait to be acknowledged by a bridge"
-            self._console.step(f"the record itself did not come within {RECORD_S:g} s: {queued}")
+            self._console.step(f"the record itself did not come within {within_s:g} s: {queued}")
             return
         finally:
             self._record = None
