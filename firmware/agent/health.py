@@ -14,19 +14,23 @@ _TOP = 1 << 29
 class BootState:
     """`boot`: number of this boot. `fails`: boots in a row, this one included, that did not get
     to a good minute. `crashes`: exceptions that ended the program, ever. `trial`, set by main.py:
-    what runs, and whether it is on trial (docs/deploy.md), or None.
+    what runs, and whether it is on trial (docs/deploy.md), or None. `refused`, set by start.py:
+    roles whose models this boot refused, None where it did not look. `refused_before`: those of the
+    newest boot that proved good, None where that is not known.
 
-    The file holds "boot fails crashes set crc32" and is replaced by renaming, so a power cut leaves
-    the old or the new one. Where there is none that is whole, boots are counted on from a random
-    thousand: (boot, seq) names a durable frame for ever, so numbers must not come back.
+    The file holds "boot fails crashes set refused crc32" and is replaced by renaming, so a power
+    cut leaves the old or the new one. Where there is none that is whole, boots are counted on from
+    a random thousand: (boot, seq) names a durable frame for ever, so numbers must not come back.
     """
 
     def __init__(self, path: str = PATH):
         self._path = path
         found = _read(path) or _read(path + ".new")
         self.lost = found is None
-        self.boot, self.fails, self.crashes, self._set = found or (_random_thousand(), 0, 0, "")  # type: ignore[var-annotated]
+        found = found or (_random_thousand(), 0, 0, "", None)
+        self.boot, self.fails, self.crashes, self._set, self.refused_before = found
         self.trial = None
+        self.refused = None
 
     def begin(self) -> None:
         """Counts this boot, as failed until it proves good."""
@@ -46,6 +50,8 @@ class BootState:
 
     def good(self) -> None:
         """This boot is not a failed one: it was healthy for a while, or ends in an orderly way."""
+        if self.refused is not None:
+            self.refused_before = self.refused
         if self.fails:
             self.fails = 0
             self.save()
@@ -67,6 +73,8 @@ class BootState:
     def save(self) -> None:
         """Writes the file. A flash that cannot be written must not stop the fan: errors pass."""
         text = "%d %d %d %s" % (self.boot, self.fails, self.crashes, self._set or "-")
+        if self.refused_before is not None:
+            text += " %s" % (",".join(self.refused_before) or "-")
         line = "%s %08x\n" % (text, binascii.crc32(text.encode()) & 0xFFFFFFFF)
         try:
             _make_parent(self._path)
@@ -95,8 +103,10 @@ def _read(path):
         boot, fails, crashes = [int(part) for part in parts[:3]]
     except (OSError, ValueError):
         return None
-    # Without a set: as boards without slots wrote it.
-    return boot, fails, crashes, "" if len(parts) < 4 or parts[3] == "-" else parts[3]
+    # Without a set: as boards without slots wrote it; without what was refused: as older ones did.
+    running = "" if len(parts) < 4 or parts[3] == "-" else parts[3]
+    refused = parts[4].split(",") if len(parts) > 4 else None
+    return boot, fails, crashes, running, refused
 
 
 def _random_thousand():

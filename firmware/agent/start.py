@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 
-from .plain import plain, unload
+from .plain import NOT_TO_BE_HAD, plain, release, unload
 
 CAUSES = ("unknown", "power_on", "hard", "watchdog", "deepsleep", "soft")
 WATCHDOG = 3
@@ -31,9 +31,9 @@ def make(state):
     """The App of this board, from what lies on its flash, ready to run.
 
     state: BootState of this boot, already counted. Settings and models that cannot be used do not
-    keep it from working (docs/firmware.md, "Safe mode"), but for settings of a set on trial: raises
-    ConfigError, and the set before it runs again. Models come before the loop's own code:
-    reading and checking them needs the most room, and leaves it in one piece.
+    keep it from working (docs/firmware.md, "What happens when"), but for those of a set on trial:
+    raises ConfigError or BundleError, and the set before it runs again. Models come before the
+    loop's own code: reading and checking them needs the most room, and leaves it in one piece.
     """
     import machine  # type: ignore[import-not-found]
 
@@ -130,6 +130,7 @@ def _models(parts):
     from .cognition.engine import forget_loader
 
     found: list = []
+    refused: dict = {}
     why_none = "no model is installed"
     for role in (bundle.COOLING, bundle.ANOMALY):
         gc.collect()
@@ -140,11 +141,32 @@ def _models(parts):
         except Exception as error:
             # Refused, and the thermostat takes over; a model must never keep the board from work.
             found.append(None)
-            parts.problems.append("%s model refused: %s" % (role, error))
+            refused[role] = "%s model refused: %s" % (role, error)
             if role == bundle.COOLING:
                 why_none = "its model was refused"
     forget_loader()
+    parts.boot_state.refused = list(refused)
+    parts.problems += refused.values()
+    if refused and _withdrawn(parts.boot_state, refused):
+        raise bundle.BundleError("; ".join(refused.values()))
     return found, why_none
+
+
+def _withdrawn(state, refused):
+    # Whether the set before is better off with its models, and runs again from the next boot on.
+    trial = state.trial
+    if not (trial and trial.record and trial.record[2].isdigit()):
+        return False
+    gc.collect()
+    try:
+        from .rare.comparison import new_faults
+
+        better = new_faults(trial.record, refused, state.refused_before)
+    except NOT_TO_BE_HAD:
+        return False
+    finally:
+        release()
+    return better and trial.withdraw()
 
 
 def _think(parts, found, no_model):

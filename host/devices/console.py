@@ -89,7 +89,7 @@ class Console:
         if self.as_json:
             name = type(error).__name__
             facts = {"error": name, "message": str(error), "exit_code": error.exit_code}
-            self._write({"event": "error", **facts})
+            self._write({"event": "error", **error.facts, **facts})
 
     @contextlib.contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:

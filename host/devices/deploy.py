@@ -13,12 +13,11 @@ import dataclasses
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host.devices import agent_file, deploy_set, ports
+from host.devices import agent_file, deploy_set, ports, trial
 from host.devices.board_repl import BoardRepl
 from host.devices.boards import Board, load_board
 from host.devices.console import Console, Parser, run_verb
@@ -26,14 +25,10 @@ from host.devices.deploy_board import perform, read_state, require_chip
 from host.devices.deploy_kept import ALL, SETTINGS, kept
 from host.devices.deploy_plan import BoardState, Plan, make_plan
 from host.devices.deploy_set import Target
-from host.devices.errors import DeviceError, NoAnswerError, SettingsError, Stopped, VerifyError
+from host.devices.errors import DeviceError, NoAnswerError, SettingsError, Stopped
 
 # A set that does not come up is given up after three boots, each with 5 s before the next.
 HELLO_S = 90.0
-# What it has to say about itself comes right behind the greeting.
-PROBLEMS_S = 1.5
-TAIL_CHARS = 400
-PLAIN_WORDS = "the files at its root"
 HEAD = ("t", "boot", "seq", "ms", "at")
 
 
@@ -98,7 +93,7 @@ def deploy(
         if restart and not dry_run:
             console.step("waiting for the board to say what runs")
             try:
-                hello = _wait(repl, plan.set_id, models, HELLO_S * patience)
+                hello = trial.wait(repl, plan.set_id, models, HELLO_S * patience)
             except KeyboardInterrupt:
                 raise Stopped(
                     f"stopped: set {plan.set_id} is on the board, which has not said yet whether "
@@ -164,53 +159,6 @@ def _tell(plan: Plan, console: Console) -> None:
         f"{plan.need // 1024} of {plan.free // 1024} KB free flash",
         **facts,
     )
-
-
-def _wait(repl: BoardRepl, set_id: str, models: Sequence[str], timeout_s: float) -> dict[str, Any]:
-    """The hello frame of the set that was deployed. Raises VerifyError, NoAnswerError."""
-    text, hello = "", {}
-    for kind, what in repl.frames(timeout_s):
-        if kind == "text":
-            text = (text + what)[-TAIL_CHARS:]
-        elif what["t"] == "hello":
-            if what.get("set") == set_id:
-                hello = what
-                break
-            if what.get("failed") == set_id:
-                raise VerifyError(
-                    f"set {set_id} did not come up; the board went back to "
-                    f"{what.get('set', PLAIN_WORDS)} by itself, which runs; it said:\n"
-                    f"{text.strip()}"
-                )
-            raise VerifyError(
-                f"the board runs set {what.get('set', PLAIN_WORDS)}, not {set_id}: somebody "
-                "else deploys, or this is another board; deploy again"
-            )
-    if not hello:
-        said = f"; it says:\n{text.strip()}" if text.strip() else ""
-        raise NoAnswerError(
-            f"set {set_id} is on the board, which has not said that it runs in {timeout_s:.0f} s"
-            f"{said}\npress EN and look with ./run monitor; after three boots it goes back to "
-            "what ran before by itself"
-        )
-    problems = _errors(repl, PROBLEMS_S)
-    if hello.get("safe") and not problems:
-        # A board in safe mode says why: worth waiting for.
-        problems = _errors(repl, 4 * PROBLEMS_S)
-    told = set((hello.get("models") or {}).values())
-    problems += [f"model {name} is not in use" for name in models if name not in told]
-    if hello.get("safe") or problems:
-        problems = problems or ["it is in safe mode"]
-        raise VerifyError(f"set {set_id} runs, but not as meant: " + "; ".join(problems))
-    return hello
-
-
-def _errors(repl: BoardRepl, time_s: float) -> list[str]:
-    return [
-        str(what.get("msg"))
-        for kind, what in repl.frames(time_s * repl.patience)
-        if kind == "frame" and what["t"] == "log" and what.get("lvl") == "error"
-    ]
 
 
 def _choose(options: argparse.Namespace) -> Target:

@@ -3,11 +3,17 @@
 docs/exit-codes.md is this file as a table.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class DeviceError(Exception):
-    """Root of everything about boards as devices; the message says what to do next."""
+    """Root of everything about boards as devices; the message says what to do next. `facts`: of
+    the message, for programs.
+    """
 
     exit_code = 1
+    facts: Mapping[str, Any] = {}
 
 
 class Stopped(KeyboardInterrupt):

@@ -40,14 +40,16 @@ class Agent:
 
 
 class LiveBoard:
-    def __init__(self, vm, folder, files=None, plain=True):
+    def __init__(self, vm, folder, files=None, plain=True, heap_kb=BOARD.heap_kb):
         self.flash = folder / "flash"
         self.flash.mkdir()
         if plain:
             put(self.flash, deploy_set.wanted(Agent()))
         put(self.flash, files or {})
         self.simulation = Simulation(SPEED, vm)
-        self.board = self.simulation.add_board("b1", self.flash, Bench(), link=folder / "tty")
+        self.board = self.simulation.add_board(
+            "b1", self.flash, Bench(), link=folder / "tty", heap_kb=heap_kb
+        )
         self.simulation.start()
         self.port = str(folder / "tty")
         self.until(lambda: os.path.exists(self.port))
