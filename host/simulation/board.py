@@ -65,7 +65,7 @@ class SimulatedBoard:
         self.peripherals = bus.Peripherals()
         self.devices: dict[str, Device] = wire(self.peripherals, wiring, machine, name)
         self.radio = Radio(clock, Services(watch, unwatch))
-        self.serial = SerialPort(Path(link) if link else None, watch, unwatch)
+        self.serial = SerialPort(Path(link) if link else None, watch, unwatch, self._heard)
         self.state = State.OFF
         self.wake_us = 0
         self.watchdog_us: int | None = None
@@ -173,14 +173,13 @@ class SimulatedBoard:
         cpu_s = self._process.cpu_s()
         if self.state is State.BOOTING:
             return True
-        if self._process.waiting():
+        # It may have waited for room in its terminal; then it goes on now.
+        waits = self._process.waiting() and not self.serial.from_board()
+        if waits and self._waited_cpu_s == cpu_s:
             # Twice in a row without having used the processor: it waits for input, not for us.
-            if self._waited_cpu_s == cpu_s:
-                self.state = State.IDLE
-                return False
-            self._waited_cpu_s = cpu_s
-        else:
-            self._waited_cpu_s = None
+            self.state = State.IDLE
+            return False
+        self._waited_cpu_s = cpu_s if waits else None
         if cpu_s - self._busy_since_cpu_s > grace_s:
             self.state = State.ABSENT
         return self.state is State.RUNNING
@@ -304,6 +303,15 @@ class SimulatedBoard:
             self._process.bus.send(packet)
         except OSError:
             return  # its end is noticed when the bus is read
+        self._goes_on()
+
+    def _heard(self) -> None:
+        # What it waited for has come: time waits for what it does about it.
+        if self.state is State.IDLE:
+            self._goes_on()
+
+    def _goes_on(self) -> None:
+        assert self._process is not None
         self.state = State.RUNNING
         self._busy_since_cpu_s = self._process.cpu_s()
         self._waited_cpu_s = None

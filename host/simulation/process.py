@@ -16,6 +16,8 @@ from host.simulation.filesystem import silicon
 from host.simulation.vm import Vm
 
 LAUNCH = Path(__file__).with_name("launch.py")
+# What closes its bus and lives on is wrong; what takes its time to end may be on a busy machine.
+END_S = 20.0
 RUN = "__import__('_silicon').run({!r}, {!r})"
 
 
@@ -72,7 +74,7 @@ class VmProcess:
     def exit_code(self) -> int:
         """How it ended, once its bus is closed; a process that hangs there is killed."""
         try:
-            code = self._process.wait(timeout=1.0)
+            code = self._process.wait(timeout=END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import struct
 import termios
 from collections.abc import Callable
@@ -48,6 +49,11 @@ class Pty:
         """Bytes written to the master that wait at the slave."""
         return struct.unpack("i", fcntl.ioctl(self.slave, termios.FIONREAD, b"\0" * 4))[0]
 
+    def deliver(self) -> None:
+        """What was written to the master is at the slave now, not when the kernel gets round to it."""
+        # Looking whether a terminal can be read is what takes its waiting bytes in.
+        select.select([self.slave], [], [], 0)
+
     def close(self) -> None:
         """Hang up."""
         os.close(self.master)
@@ -56,7 +62,7 @@ class Pty:
 
 class SerialPort:
     """The port under a stable name, `link`. `watch`/`unwatch` register a file descriptor with a
-    callback.
+    callback; `on_input` is called after the board got bytes.
     """
 
     def __init__(
@@ -64,10 +70,12 @@ class SerialPort:
         link: Path | None,
         watch: Callable[[int, Callable[[], None]], None],
         unwatch: Callable[[int], None],
+        on_input: Callable[[], None] = lambda: None,
     ) -> None:
         self._link = link
         self._watch = watch
         self._unwatch = unwatch
+        self._on_input = on_input
         self._outer: Pty | None = None
         self._inner: Pty | None = None
         self._to_client = bytearray()
@@ -87,7 +95,7 @@ class SerialPort:
         if self._outer is not None:
             return
         self._outer = Pty()
-        self._watch(self._outer.master, self._from_client)
+        self._watch(self._outer.master, self.from_client)
         if self._link is None:
             return
         try:
@@ -130,16 +138,19 @@ class SerialPort:
             self._inner.close()
             self._inner = None
 
-    def from_board(self) -> None:
-        """Pass on what the board sent."""
+    def from_board(self) -> bool:
+        """Pass on what the board sent; whether there was anything."""
+        any_came = False
         while self._inner is not None:
             try:
                 data = os.read(self._inner.master, CHUNK)
             except OSError:
-                return
+                break
             if not data:
-                return
+                break
             self.say(data)
+            any_came = True
+        return any_came
 
     def say(self, data: bytes) -> None:
         """Send bytes to the client, the oldest giving way when nobody reads them."""
@@ -159,7 +170,8 @@ class SerialPort:
                 return
             del self._to_client[:done]
 
-    def _from_client(self) -> None:
+    def from_client(self) -> None:
+        """Pass on what the client wrote."""
         if self._outer is None:
             return
         try:
@@ -180,3 +192,5 @@ class SerialPort:
             os.write(self._inner.master, data)
         except OSError:
             return
+        self._inner.deliver()
+        self._on_input()

@@ -280,6 +280,8 @@ class Simulation:
         for callback in self.on_tick:
             callback(self.clock.now_s, dt_s)
         for board in self.boards.values():
+            # A terminal that is asked tells more than one that is watched: the kernel may be late.
+            board.serial.from_client()
             board.serial.flush()
 
     def _poll(self, timeout_s: float) -> bool:
