@@ -29,6 +29,8 @@ class Core:
     intake: Intake
     keepalive_s: float
     deliveries: dict[str, "Waiting"] = field(default_factory=dict)
+    # Whether the broker of each gateway that has one takes messages.
+    brokers: dict[str, bool] = field(default_factory=dict)
 
 
 class Waiting(Protocol):

@@ -5,7 +5,8 @@
     delivery.close()                # when the gateway stops for good
 
 `send(records)` returns when the other side has them, or raises; then they come again, from the
-cursor, at the next `run`. Records are never skipped: what waits, waits in the store.
+cursor, at the next `run`. Records are never skipped: what waits, waits in the store. After a
+failure one is sent, then two, then four: where few get through at a time, those few do.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ class Delivery:
         """
         self._core = core
         self._kinds = kinds
-        self._at_once = at_once
+        self._most = self._at_once = at_once
         self.name = name
         self.delivered = 0
         core.deliveries[name] = self
@@ -50,8 +51,9 @@ class Delivery:
                         fresh = _following(cursor, await news.get_all())
                         if fresh is None:
                             break
-                        for start in range(0, len(fresh), self._at_once):
-                            batch = fresh[start : start + self._at_once]
+                        while fresh:
+                            batch = fresh[: self._at_once]
+                            fresh = fresh[len(batch) :]
                             cursor = await self._deliver(send, batch)
                 except StoreBusy:
                     await asyncio.sleep(STORE_RETRY_S)  # again from the old cursor: at least once
@@ -72,7 +74,9 @@ class Delivery:
         """The cursor after it."""
         wanted = [r for r in batch if not self._kinds or r.kind in self._kinds]
         if wanted:
+            at_once, self._at_once = self._at_once, 1
             await send(wanted)
+            self._at_once = min(self._most, 2 * at_once)
         cursor = batch[-1].id
         await self._core.writer.call(self._core.store.set_cursor, self.name, cursor)
         self.delivered += len(wanted)

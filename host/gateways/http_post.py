@@ -8,13 +8,14 @@ configured.
 
 import asyncio
 import socket
-import threading
 import urllib.error
 import urllib.request
 from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
+
+from host.gateways.daemon_thread import in_daemon_thread
 
 
 class Unanswered(Exception):
@@ -23,36 +24,15 @@ class Unanswered(Exception):
 
 async def post(url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> HTTPStatus:
     """The answer's status, 502 for one that is none. Raises Unanswered."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[HTTPStatus] = loop.create_future()
     sockets: list[socket.socket] = []
     request = urllib.request.Request(url, body, headers)
-
-    def tell(status: HTTPStatus | None, reason: object) -> None:
-        if done.done():
-            return
-        if status is None:
-            done.set_exception(Unanswered(reason))
-        else:
-            done.set_result(status)
-
-    def work() -> None:
-        status, reason = None, None
-        try:
-            status = _asked(request, timeout_s, sockets)
-        except (OSError, HTTPException) as error:  # URLError is an OSError
-            reason = getattr(error, "reason", None) or error
-        try:
-            loop.call_soon_threadsafe(tell, status, reason)
-        except RuntimeError:
-            pass  # the bridge has ended
-
-    threading.Thread(target=work, name="post", daemon=True).start()
     try:
         async with asyncio.timeout(timeout_s):
-            return await done
+            return await in_daemon_thread("post", partial(_asked, request, timeout_s, sockets))
     except TimeoutError:
         raise Unanswered(f"no answer within {timeout_s:g} s") from None
+    except (OSError, HTTPException) as error:  # URLError is an OSError
+        raise Unanswered(getattr(error, "reason", None) or error) from error
     finally:
         for sock in sockets:
             try:

@@ -25,7 +25,7 @@ from host.gateways import payloads
 from host.gateways.delivery import AT_ONCE, Delivery
 from host.gateways.embedded_broker import EmbeddedBroker
 from host.gateways.home_assistant import config_topic, discovery
-from host.gateways.mqtt_client import QOS, TIMEOUT_S, Client, connect, keep_connected, tls_context
+from host.gateways.mqtt_client import QOS, Client, connect, keep_connected, tls_context
 from host.gateways.mqtt_settings import MqttConfig, configure
 from host.gateways.topics import HA_STATUS, Topics
 
@@ -39,6 +39,10 @@ STATE_EVERY_S = 0.5
 # What comes within it goes out together: a fleet's states then cost half as much.
 GATHER_S = 0.003
 BOARDS_AT_ONCE = 64
+# States handed to the broker together: as many as it takes within about this time.
+STATES_AT_FIRST = 8
+CONFIRMED_S = 1.0
+ANSWERS_AT_ONCE = 128
 GOODBYE_S = 0.8
 
 
@@ -72,13 +76,19 @@ class MqttGateway:
 
     async def run(self) -> None:
         await keep_connected(
-            LOG, self._broker, self._connect, self._session, quiet=lambda: self._stopping
+            LOG,
+            self._broker,
+            self._connect,
+            self._session,
+            works=self._works,
+            quiet=lambda: self._stopping,
         )
 
     async def stop(self) -> None:
         """Say goodbye on a living connection: boards and bridge `offline`, retained."""
         self._stopping = True
         self._delivery.close()
+        self._core.brokers.pop(self.name, None)
         client = self._client
         if client:
             try:
@@ -102,13 +112,18 @@ class MqttGateway:
             max_calls=2 * (AT_ONCE + BOARDS_AT_ONCE),
         )
 
-    async def _session(self, client: Client) -> None:
-        """Everything on one connection; ends with the connection."""
+    def _works(self, works: bool) -> None:
+        if not self._stopping:
+            self._core.brokers[self.name] = works
+
+    async def _session(self, client: Client, settled: Callable[[], None]) -> None:
+        """Everything on one connection, until it ends."""
         with self._core.hub.subscribe() as subscription:
             self._say_all_again()
             await client.subscribe(self._topics.commands, QOS)
             await client.subscribe(HA_STATUS, QOS)
             await self._publish(client, self._topics.bridge_status, "online", True)
+            settled()
             self._client = client
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -158,16 +173,21 @@ class MqttGateway:
     async def _retained(self, client: Client) -> None:
         """What is now, however slow the broker is: the latest wins."""
         boards, loop = self._core.registry.boards, asyncio.get_running_loop()
+        at_once = STATES_AT_FIRST
         while True:
             await self._news.wait()
             await asyncio.sleep(GATHER_S)
-            changed = _take(self._announce)
+            changed = _take(self._announce, BOARDS_AT_ONCE)
             await _each(changed, lambda device: self._announced(client, boards[device]))
-            ready = _take(self._dirty)
+            ready = _take(self._dirty, at_once)
             for device in ready:
                 self._resting[device] = False
                 loop.call_later(STATE_EVERY_S, self._rested, device)
-            await client.publish_latest(self._states(boards[device] for device in ready))
+            begun = loop.time()
+            await client.hand_over_latest(self._states(boards[device] for device in ready))
+            # Confirmed, not written: what lies in the system's buffers is not what is now.
+            quick = loop.time() - begun < CONFIRMED_S
+            at_once = min(BOARDS_AT_ONCE, 2 * at_once) if quick else max(1, at_once // 2)
             if not self._announce and not self._dirty:
                 self._news.clear()
 
@@ -213,7 +233,7 @@ class MqttGateway:
 
     async def _publish(self, client: Client, topic: str, text: str, retain: bool) -> None:
         """Returns once the broker confirmed it."""
-        await client.publish(topic, text.encode(), QOS, retain, timeout=TIMEOUT_S)
+        await client.hand_over(topic, text.encode(), QOS, retain)
 
     # -- from the store ---------------------------------------------------------------------
 
@@ -231,6 +251,7 @@ class MqttGateway:
     # -- commands ------------------------------------------------------------------------------
 
     async def _listen(self, client: Client, tasks: asyncio.TaskGroup) -> None:
+        room = asyncio.Semaphore(ANSWERS_AT_ONCE)
         async for message in client.messages:
             topic = message.topic.value
             payload = message.payload if isinstance(message.payload, bytes) else b""
@@ -242,7 +263,9 @@ class MqttGateway:
             device = self._topics.commanded(topic)
             # A retained request would be carried out again at every connect.
             if device in self._core.registry.boards and not message.retain:
-                tasks.create_task(self._command(client, str(device), payload))
+                await room.acquire()
+                answering = tasks.create_task(self._command(client, str(device), payload))
+                answering.add_done_callback(lambda _: room.release())
 
     async def _command(self, client: Client, device: str, payload: bytes) -> None:
         answer: dict[str, Any]
@@ -259,9 +282,9 @@ class MqttGateway:
         await self._publish(client, topic, _json(answer), False)
 
 
-def _take(waiting: dict[str, None]) -> list[str]:
-    """Take out the first, at most BOARDS_AT_ONCE."""
-    taken = list(itertools.islice(waiting, BOARDS_AT_ONCE))
+def _take(waiting: dict[str, None], most: int) -> list[str]:
+    """Take out the first."""
+    taken = list(itertools.islice(waiting, most))
     for device in taken:
         del waiting[device]
     return taken

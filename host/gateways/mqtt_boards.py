@@ -13,10 +13,9 @@ import itertools
 import logging
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-import aiomqtt
 
 from host.bridge.core import Core
 from host.bridge.errors import InvalidFrame
@@ -25,7 +24,7 @@ from host.bridge.link import SILENT_S, TICK_S, Intake, Link, State
 from host.bridge.registry import MAX_DEVICES
 from host.bridge.toml_table import Table
 from host.bridge.validate import DEVICE
-from host.gateways.mqtt_client import QOS, TIMEOUT_S, Client, connect, keep_connected, tls_context
+from host.gateways.mqtt_client import QOS, Client, connect, keep_connected, tls_context
 from host.gateways.mqtt_settings import Broker, broker
 
 LOG = logging.getLogger("fanwise.mqtt_boards")
@@ -119,13 +118,13 @@ class MqttBoards:
         pass
 
     async def stop(self) -> None:
+        self._core.brokers.pop(self.name, None)
         for link in self._links.values():
             self._core.links.remove(link)
         self._links.clear()
 
     async def run(self) -> None:
-        lost = self._disconnected
-        await keep_connected(LOG, self._broker, self._connect, self._session, lost=lost)
+        await keep_connected(LOG, self._broker, self._connect, self._session, works=self._works)
 
     def _connect(self) -> Client:
         return connect(
@@ -136,12 +135,12 @@ class MqttBoards:
             max_calls=2 * PUBLISHED_AT_ONCE,
         )
 
-    async def _session(self, client: Client) -> None:
+    async def _session(self, client: Client, settled: Callable[[], None]) -> None:
         client.handle = self._message
         # Boards repeat what is not acknowledged, so nothing is lost without the broker's help.
         await client.subscribe([(f"{self._prefix}+/up", 0), (f"{self._prefix}+/link", QOS)])
+        settled()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(client.ended())
             tasks.create_task(self._tick())
             for _ in range(4):
                 tasks.create_task(self._send(client))
@@ -171,11 +170,11 @@ class MqttBoards:
                     if link.carried:
                         link.tick(now)
 
-    async def _send(self, client: aiomqtt.Client) -> None:
+    async def _send(self, client: Client) -> None:
         """At most once: boards repeat what is not acknowledged, and commands time out."""
         while True:
             topic, data = await self._outgoing.get()
-            await client.publish(topic, data, 0, timeout=TIMEOUT_S)
+            await client.hand_over(topic, data, 0)
 
     def _link(self, device: str) -> MqttLink | None:
         link = self._links.get(device)
@@ -186,7 +185,10 @@ class MqttBoards:
             core.links.append(link)
         return link
 
-    def _disconnected(self) -> None:
+    def _works(self, works: bool) -> None:
+        self._core.brokers[self.name] = works
+        if works:
+            return
         while not self._outgoing.empty():
             self._outgoing.get_nowait()
         for link in self._links.values():

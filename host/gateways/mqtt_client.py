@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import math
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,14 +14,23 @@ import aiomqtt
 from host.bridge.backoff import Backoff
 from host.bridge.errors import StartError
 from host.bridge.logs import event
+from host.gateways.daemon_thread import in_daemon_thread
 from host.gateways.mqtt_settings import Broker
 
 LOG = logging.getLogger("fanwise.mqtt")
 QOS = 1
 KEEPALIVE_S = 20
 TIMEOUT_S = 10
+# A slow broker is not a dead one: it is left when it owes the same confirmation for so long.
+PATIENCE_S = 60
+LOOK_S = 1.0
+# For a last packet to a broker that may not read any more.
+GOODBYE_S = 0.5
+# A connection that held for so long was a good one.
+STEADY_S = 5
 # CONNACK: bad user name or password, not authorised; MQTT 3.1.1, and as paho passes them on.
 LOGIN_REFUSED = (4, 5, 134, 135)
+UNSPECIFIED = 128
 # Not confirmed by the broker yet; paho holds the others back.
 MAX_IN_FLIGHT = 200
 
@@ -42,10 +53,97 @@ def tls_context(broker: Broker) -> ssl.SSLContext | None:
 
 class Client(aiomqtt.Client):
     """aiomqtt's, with ways past its queue, tasks and timers where there are thousands of messages
-    a second: those cost more than the messages.
+    a second: those cost more than the messages. And it holds nobody up: neither a broker that says
+    nothing nor one that reads nothing delays the end, and no connection is left behind.
     """
 
     handle: Callable[[str, bytes, bool], None] | None = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # Publishes under way, oldest first: brokers confirm in order.
+        self._unconfirmed: dict[object, None] = {}
+        self._left = False
+
+    async def __aenter__(self) -> "Client":
+        """Raises MqttError."""
+        try:
+            await in_daemon_thread("mqtt connect", self._client_connect)
+            await self._wait_for(asyncio.shield(self._connected), TIMEOUT_S)
+        except OSError as error:
+            raise aiomqtt.MqttError(str(error)) from error
+        finally:
+            if not self._connected.done() or self._connected.exception():
+                self._cut()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            if not self._disconnected.done():
+                self._client.disconnect()
+                await asyncio.wait([self._disconnected], timeout=GOODBYE_S)
+            if self._disconnected.done():
+                self._disconnected.exception()  # looked at, whoever else did not
+        finally:
+            self._cut()
+
+    async def ended(self) -> None:
+        """Wait for the end of the connection. Raises MqttError."""
+        await asyncio.wait([self._disconnected])
+        reason = self._disconnected.exception()
+        # paho's word for a connection that the other side closed is "Unspecified error".
+        if reason is None or getattr(reason, "rc", None) == UNSPECIFIED:
+            raise aiomqtt.MqttError("the broker ended the connection") from reason
+        raise aiomqtt.MqttError(str(reason)) from reason
+
+    async def hand_over(self, topic: str, payload: bytes, qos: int, retain: bool = False) -> None:
+        """Publish; returns when the broker confirmed it, or with QoS 0 when it is on its way.
+
+        It takes as long as it takes: `ended` tells of a broker that confirms nothing.
+        """
+        mine = object()
+        self._unconfirmed[mine] = None
+        try:
+            await self.publish(topic, payload, qos, retain, timeout=math.inf)
+        finally:
+            del self._unconfirmed[mine]
+
+    async def hand_over_latest(self, messages: list[tuple[str, bytes]]) -> None:
+        """Retained, QoS 0 but for the last one; returns when the broker has taken them all."""
+        for topic, payload in messages[:-1]:
+            self._client.publish(topic, payload, 0, True)
+        for topic, payload in messages[-1:]:
+            await self.hand_over(topic, payload, QOS, True)
+
+    def _client_connect(self) -> None:
+        super()._client_connect()
+        opened: Any = self._client.socket()
+        if opened:
+            # Or a state waits up to 40 ms for the broker's system to confirm the one before.
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._left:
+            self._cut()
+
+    def _cut(self) -> None:
+        """End the connection, now or as soon as there is one; its reader then tidies up."""
+        self._left = True
+        if not self._disconnected.done():
+            self._disconnected.cancel()
+        opened: Any = self._client.socket()
+        if opened:
+            try:
+                opened.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it was ended by the broker
+
+    def _on_disconnect(
+        self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None
+    ) -> None:
+        if self._connected.done():
+            super()._on_disconnect(client, userdata, flags, reason_code, properties)
+        elif not self._left:
+            gone = aiomqtt.MqttError("the broker ended the connection without an answer")
+            self._connected.set_exception(gone)
 
     def _on_message(self, client: Any, userdata: Any, message: Any) -> None:
         """With a `handle`, it is called at once with topic, payload and whether it was retained."""
@@ -58,17 +156,17 @@ class Client(aiomqtt.Client):
             # In paho's hands it would leave the connection in the middle of a packet.
             LOG.exception("a message failed")
 
-    async def publish_latest(self, messages: list[tuple[str, bytes]]) -> None:
-        """Retained, QoS 0; returns when all are on their way. Raises MqttError."""
-        for topic, payload in messages[:-1]:
-            self._client.publish(topic, payload, 0, True)
-        for topic, payload in messages[-1:]:
-            await self.publish(topic, payload, 0, True, timeout=TIMEOUT_S)
-
-    async def ended(self) -> None:
-        """Wait for the end of the connection. Raises MqttError."""
-        async for _ in self.messages:
-            pass
+    async def _misc_loop(self) -> None:
+        """Pings, and a look at what the broker owes."""
+        oldest, since = None, 0.0
+        while not self._client.loop_misc():
+            now, first = time.monotonic(), next(iter(self._unconfirmed), None)
+            if first is not oldest:
+                oldest, since = first, now
+            elif oldest and now - since > PATIENCE_S and not self._disconnected.done():
+                self._disconnected.set_exception(aiomqtt.MqttError("the broker confirms nothing"))
+                return
+            await asyncio.sleep(LOOK_S)
 
 
 def connect(
@@ -95,8 +193,6 @@ def connect(
         tls_context=tls,
         max_queued_incoming_messages=max_incoming,
         max_inflight_messages=MAX_IN_FLIGHT,
-        # Or a state waits up to 40 ms for the broker's system to confirm the one before.
-        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
     )
     client.pending_calls_threshold = max_calls
     return client
@@ -106,26 +202,34 @@ async def keep_connected(
     log: logging.Logger,
     broker: Broker,
     connection: Callable[[], Client],
-    session: Callable[[Client], Awaitable[None]],
+    session: Callable[[Client, Callable[[], None]], Awaitable[None]],
     *,
-    lost: Callable[[], None] = lambda: None,
+    works: Callable[[bool], None],
     quiet: Callable[[], bool] = lambda: False,
 ) -> None:
     """Connect, run `session` until the connection ends, and again, for ever.
 
-    `lost` is called after each try; a broker that cannot be reached is logged once, unless `quiet`.
-    Raises what went wrong in `session` other than the connection.
+    `session` gets the client, and what to call once the broker has shown that it takes messages.
+    `works` is told then, and after each try; a broker without success is logged once, unless
+    `quiet`. Raises what went wrong in `session` other than the connection.
     """
-    backoff = Backoff(0.5, 30.0)
+    unreachable, unsteady = Backoff(0.5, 30.0), Backoff(0.5, STEADY_S)
     where = f"{broker.host}:{broker.port}"
     told = False
+    since: float | None = None
+
+    def settled() -> None:
+        nonlocal told, since
+        event(log, logging.INFO, "connected", broker=where)
+        told, since = False, time.monotonic()
+        works(True)
+
     while True:
+        since = None
         try:
-            async with connection() as client:
-                event(log, logging.INFO, "connected", broker=where)
-                backoff.reset()
-                told = False
-                await session(client)
+            async with connection() as client, asyncio.TaskGroup() as tasks:
+                tasks.create_task(client.ended())
+                await session(client, settled)
         except (aiomqtt.MqttError, OSError, ExceptionGroup) as error:
             if isinstance(error, ExceptionGroup):
                 _, faults = error.split((aiomqtt.MqttError, OSError))
@@ -136,8 +240,14 @@ async def keep_connected(
                 event(log, logging.WARNING, _trouble(reason), broker=where, reason=reason)
                 told = True
         finally:
-            lost()
-        await asyncio.sleep(backoff.delay_s())
+            works(False)
+        if since is None:
+            await asyncio.sleep(unreachable.delay_s())
+            continue
+        unreachable.reset()
+        if time.monotonic() - since > STEADY_S:
+            unsteady.reset()
+        await asyncio.sleep(unsteady.delay_s())
 
 
 def _trouble(reason: BaseException) -> str:

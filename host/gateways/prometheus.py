@@ -101,6 +101,12 @@ class _Snapshot(Collector):
             [((name,), count) for name, count in sorted(self._waiting.items())],
             ("gateway",),
         )
+        yield _gauge(
+            "broker_connected",
+            "Whether a gateway's broker takes messages",
+            [((name,), works) for name, works in sorted(core.brokers.items())],
+            ("gateway",),
+        )
 
 
 def _boards(boards: list[Board]) -> Iterator[Family]:

@@ -153,6 +153,7 @@ def test_broker_restarted_empty(
     bridge.process.send_signal(signal.SIGCONT)
     eventually(lambda: len(back.of(f"{BOX}/event/decision")) >= 30, 20)
     assert {each["seq"] for each in back.of(f"{BOX}/event/decision")} == set(range(2, 32))
+    eventually(lambda: {topic for topic, _ in back.all} >= RETAINED)
     again = listen(mosquitto.port)
     eventually(lambda: set(again.retained) == RETAINED)
 
