@@ -28,7 +28,7 @@ class BootState:
         found = _read(path) or _read(path + ".new")
         self.lost = found is None
         found = found or (_random_thousand(), 0, 0, "", None)
-        self.boot, self.fails, self.crashes, self._set, self.refused_before = found
+        self.boot, self.fails, self.crashes, self._set, self.refused_before = found  # type: ignore[var-annotated]
         self.trial = None
         self.refused = None
 
