@@ -50,7 +50,7 @@ class SimulatedBoard:
         heap_kb: int = 110,
         link: Path | None = None,
         *,
-        watch: Callable[[int, Callable[[], None]], None],
+        watch: Callable[[int, Callable[[], object]], None],
         unwatch: Callable[[int], None],
     ) -> None:
         self.name = name

@@ -10,15 +10,18 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from host.simulation.errors import SimulationError
 
 RESTART_S = 2.0
 STOP_S = 5.0
+CANNOT_START = 2
+"""Exit code of a bridge that refuses what it was told; starting it again would not help."""
 YOUNG_S = 5.0
-"""A bridge that ends before this age was started wrongly; starting it again would not help."""
+"""Nor would it with one that ends with an error before this age."""
 KEEPALIVE_S = 10.0
 FIRST_PORT = 8080
 PR_SET_PDEATHSIG = 1
@@ -34,21 +37,32 @@ def parse_http(text: str | None) -> tuple[str, int]:
     return host, int(port)
 
 
-def free_port(host: str, first: int = FIRST_PORT) -> int:
-    """A port nobody listens on: the first of a few well-known ones, else any."""
+@contextlib.contextmanager
+def held_port(host: str, first: int = FIRST_PORT) -> Iterator[int]:
+    """A port nobody has: the first of a few well-known ones, else any. Raises SimulationError.
+
+    Nobody else gets it meanwhile; a server that sets SO_REUSEADDR may listen on it, as often as
+    it is started.
+    """
     for port in (*range(first, first + 20), 0):
-        try:
-            with socket.create_server((host, port)) as server:
-                return server.getsockname()[1]
-        except OSError:
-            continue
+        with socket.socket() as holder:
+            try:
+                holder.bind((host, port))
+            except OSError:
+                continue
+            # Only now: two that were bound with it could have the same port.
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            yield holder.getsockname()[1]
+            return
     raise SimulationError(f"no port of {host} can be listened on; try --http 127.0.0.1:0")
 
 
-def die_with_parent() -> None:
+def die_with(parent: int) -> None:
     """In the child: end when the parent does, even by SIGKILL (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)  # it has ended already
 
 
 class BridgeProcess:
@@ -94,7 +108,7 @@ class BridgeProcess:
                 stderr=log,
                 # A Ctrl-C at the terminal is for the demo, which then stops the bridge in order.
                 start_new_session=True,
-                preexec_fn=die_with_parent if os.name == "posix" else None,
+                preexec_fn=partial(die_with, os.getpid()) if os.name == "posix" else None,
             )
 
     async def keep_running(self, say: Callable[[str], None]) -> None:
@@ -104,7 +118,8 @@ class BridgeProcess:
             await self.start()
             assert self.process is not None
             code = await self.process.wait()
-            if code > 0 and time.monotonic() - started < YOUNG_S:
+            young = time.monotonic() - started < YOUNG_S
+            if code == CANNOT_START or (code > 0 and young):
                 lines = self.log.read_text(errors="replace").strip().splitlines()[-3:]
                 raise SimulationError("\n  ".join([f"the bridge ended with code {code}:", *lines]))
             self.restarts += 1

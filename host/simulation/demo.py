@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from agent.config import LINKS
 from host.devices.errors import DeviceError
-from host.simulation.bridge_process import BridgeProcess, free_port, parse_http
+from host.simulation.bridge_process import BridgeProcess, held_port, parse_http
 from host.simulation.control import HELP, serve_control
 from host.simulation.errors import SimulationError
 from host.simulation.faults import parse_fault
@@ -154,7 +154,7 @@ def demo(options: argparse.Namespace) -> None:
     """Run the demo. Raises SimulationError, DeviceError or TrainingError with the next step."""
     faults = [parse_fault(text) for text in options.fault]
     host, port = parse_http(options.http)
-    with only_one():
+    with only_one(), contextlib.ExitStack() as held:
         vm = ensure_vm(lambda line: say("MicroPython", line))
         title, _, *lines = describe(vm)
         say("MicroPython", title)
@@ -162,7 +162,7 @@ def demo(options: argparse.Namespace) -> None:
             say("", line)
         bundles = make_bundles(train=not options.no_train)
         check_bundles(bundles)
-        broker = broker_of_boards(options)
+        broker = broker_of_boards(options, held)
         fleet = Fleet(
             FOLDER,
             broker=broker,
@@ -186,7 +186,7 @@ def demo(options: argparse.Namespace) -> None:
             config=boards_config(broker) if broker else None,
             store=FOLDER / "store.db",
             log=FOLDER / "bridge.log",
-            http=f"{host}:{port or free_port(host)}",
+            http=f"{host}:{port or held.enter_context(held_port(host))}",
             broker=options.broker,
             speed=options.speed,
         )
@@ -199,12 +199,16 @@ def demo(options: argparse.Namespace) -> None:
             say(name, f"{tally.seconds:.0f} s: {tally}")
 
 
-def broker_of_boards(options: argparse.Namespace) -> tuple[str, int] | None:
-    """Address and port the boards speak to, None with the link serial. Raises SimulationError."""
+def broker_of_boards(
+    options: argparse.Namespace, held: contextlib.ExitStack
+) -> tuple[str, int] | None:
+    """Address and port the boards speak to, None with the link serial; a port of our own is put
+    into `held`. Raises SimulationError.
+    """
     if options.link == LINKS[0]:
         return None
     if not options.broker:
-        return "127.0.0.1", free_port("127.0.0.1", 1883)
+        return "127.0.0.1", held.enter_context(held_port("127.0.0.1", 1883))
     parts = urlsplit(options.broker)
     if parts.scheme != "mqtt" or not parts.hostname or parts.username:
         raise SimulationError(

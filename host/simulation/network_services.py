@@ -30,7 +30,7 @@ class Services:
     """
 
     def __init__(
-        self, watch: Callable[[int, Callable[[], None]], None], unwatch: Callable[[int], None]
+        self, watch: Callable[[int, Callable[[], object]], None], unwatch: Callable[[int], None]
     ) -> None:
         self.names: dict[str, str] = {}
         self.fault = Names.ANSWERED

@@ -50,7 +50,7 @@ class Pty:
         return struct.unpack("i", fcntl.ioctl(self.slave, termios.FIONREAD, b"\0" * 4))[0]
 
     def deliver(self) -> None:
-        """What was written to the master is at the slave now, not when the kernel gets round to it."""
+        """Have what was written to the master at the slave now, not when the kernel has time."""
         # Looking whether a terminal can be read is what takes its waiting bytes in.
         select.select([self.slave], [], [], 0)
 
@@ -68,7 +68,7 @@ class SerialPort:
     def __init__(
         self,
         link: Path | None,
-        watch: Callable[[int, Callable[[], None]], None],
+        watch: Callable[[int, Callable[[], object]], None],
         unwatch: Callable[[int], None],
         on_input: Callable[[], None] = lambda: None,
     ) -> None:

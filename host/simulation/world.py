@@ -292,7 +292,7 @@ class Simulation:
                 key.data()
         return bool(events)
 
-    def _watch(self, fd: int, callback: Callable[[], None]) -> None:
+    def _watch(self, fd: int, callback: Callable[[], object]) -> None:
         self._selector.register(fd, selectors.EVENT_READ, callback)
 
     def _unwatch(self, fd: int) -> None:

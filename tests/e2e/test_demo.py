@@ -2,9 +2,9 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,18 +17,18 @@ ROOT = Path(__file__).resolve().parents[2]
 DEMO = [sys.executable, "-m", "host.simulation.demo", "--no-train", "--http=127.0.0.1:0"]
 
 
-def descendants_named(folder: Path) -> list[str]:
-    """Command lines of processes that mention `folder`, except this test's own."""
-    found = []
+def parts_of(folder: Path) -> dict[int, str]:
+    """Command lines by process id of the bridges and VMs that mention `folder`."""
+    found = {}
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+        if not entry.name.isdigit():
             continue
         try:
             line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
-            continue
+            continue  # it has ended meanwhile
         if str(folder) in line and ("host.bridge" in line or "heapsize" in line):
-            found.append(line)
+            found[int(entry.name)] = line
     return found
 
 
@@ -44,35 +44,43 @@ def start(*words: str) -> subprocess.Popen[str]:
     )
 
 
-def read_until(process: subprocess.Popen[str], word: str, timeout_s: float = 60) -> str:
-    """Output up to the line with `word`."""
+def end(process: subprocess.Popen[str]) -> None:
+    """Whatever became of the test."""
+    process.kill()
+    process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def read_until(process: subprocess.Popen[str], *words: str) -> str:
+    """Output up to the line with the last of `words` to come; pytest's time limit is the limit."""
     assert process.stdout
-    os.set_blocking(process.stdout.fileno(), True)
-    until, text = time.monotonic() + timeout_s, ""
-    while time.monotonic() < until:
-        line = process.stdout.readline()
+    text, missing = "", set(words)
+    for line in process.stdout:
         text += line
-        if word in line:
+        missing -= {word for word in missing if word in line}
+        if not missing:
             return text
-        if not line:
-            break
-    raise AssertionError(f"{word!r} never came:\n{text}")
+    raise AssertionError(f"{missing} never came:\n{text}")
 
 
-def test_demo_ends_by_itself_and_says_why(demo_folder: Path) -> None:
+def test_demo_says_why(demo_folder: Path) -> None:
+    process = start("--speed=20", "--fault=fan_stuck@90:esp32-2")
+    try:
+        read_until(process, "because", "mostly", "fan_stuck begins")
+        process.send_signal(signal.SIGINT)
+        read_until(process, "hottest")
+    finally:
+        end(process)
+
+
+def test_demo_ends_by_itself(demo_folder: Path) -> None:
     done = subprocess.run(
-        [*DEMO, "--seconds=12", "--speed=20", "--fault=fan_stuck@90:esp32-2"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
+        [*DEMO, "--seconds=1"], cwd=ROOT, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "because" in done.stdout
-    assert "mostly" in done.stdout
-    assert "fan_stuck begins" in done.stdout
     assert "hottest" in done.stdout
-    assert descendants_named(demo_folder) == []
+    assert not parts_of(demo_folder)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -80,32 +88,25 @@ def test_demo_leaves_no_process_behind(demo_folder: Path, how: signal.Signals) -
     process = start("--speed=10")
     try:
         read_until(process, "because")
-        assert descendants_named(demo_folder)
+        assert parts_of(demo_folder)
         process.send_signal(how)
-        code = process.wait(timeout=15)
+        code = process.wait(timeout=60)
     finally:
-        process.kill()
+        end(process)
     assert code == (-signal.SIGKILL if how == signal.SIGKILL else 0)
-    eventually(lambda: not descendants_named(demo_folder), 5, "all processes end")
+    eventually(lambda: not parts_of(demo_folder), 60, "all processes end")
 
 
 def test_demo_starts_a_killed_bridge_again(demo_folder: Path) -> None:
     process = start("--speed=10")
     try:
         read_until(process, "because")
-        bridge = next(
-            int(pid.name)
-            for pid in Path("/proc").iterdir()
-            if pid.name.isdigit()
-            and b"host.bridge" in (pid / "cmdline").read_bytes()
-            and str(demo_folder).encode() in (pid / "cmdline").read_bytes()
-        )
+        (bridge,) = (pid for pid, line in parts_of(demo_folder).items() if "host.bridge" in line)
         os.kill(bridge, signal.SIGKILL)
         assert "SIGKILL" in read_until(process, "go on cooling")
         read_until(process, "because")
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=15)
+        end(process)
 
 
 @pytest.mark.parametrize(
@@ -123,17 +124,15 @@ def test_demo_starts_a_killed_bridge_again(demo_folder: Path) -> None:
 def test_wrong_input_ends_in_one_message(
     demo_folder: Path, words: list[str], expected: list[str]
 ) -> None:
-    done = subprocess.run([*DEMO, *words], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*DEMO, *words], cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     for part in expected:
         assert part in done.stderr
-    assert descendants_named(demo_folder) == []
+    assert not parts_of(demo_folder)
 
 
 def test_port_in_use_is_named(demo_folder: Path) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         done = subprocess.run(
@@ -141,12 +140,12 @@ def test_port_in_use_is_named(demo_folder: Path) -> None:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
         )
     assert done.returncode != 0
     assert str(port) in done.stderr
     assert "in use" in done.stderr
-    assert descendants_named(demo_folder) == []
+    assert not parts_of(demo_folder)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +161,7 @@ def test_port_in_use_is_named(demo_folder: Path) -> None:
 )
 def test_verbs_hand_their_words_on(demo_folder: Path, words: list[str], expected: str) -> None:
     command = [sys.executable, "-m", "invoke", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode != 0
     assert expected in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

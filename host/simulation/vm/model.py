@@ -10,7 +10,7 @@ from pathlib import Path
 from host.simulation.errors import VmError
 
 OLDEST = (1, 24)
-PROBE_TIMEOUT_S = 20
+PROBE_TIMEOUT_S = 60
 
 _PROBE = """
 import sys, json
