@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from host.devices import flash_restart
 from host.devices.errors import (
     DeviceError,
     NoAnswerError,
@@ -134,9 +135,11 @@ class Esptool:
                     raise Stopped(f"stopped in the middle: {UNFINISHED}") from None
                 raise
             except DeviceError as error:
-                if watcher.begun:
-                    raise type(error)(f"{error}\n{UNFINISHED}") from error
-                raise
+                if not watcher.begun:
+                    raise
+                restarted = flash_restart.look(self.port) if type(error) is NoAnswerError else ""
+                told = f"{self.port}: {restarted}" if restarted else str(error)
+                raise type(error)(f"{told}\n{UNFINISHED}") from error
             return watcher.skipped
 
     def _run(
@@ -151,9 +154,17 @@ class Esptool:
             options += ["--before", "no-reset", "--after", "no-reset-stub"]
         lines = []
         with _started([sys.executable, "-m", "esptool", *options, *words]) as process:
-            for line in _lines(process):
-                lines.append(line)
-                tell(line)
+            output = _Output(process)
+            try:
+                for line in output:
+                    lines.append(line)
+                    tell(line)
+            except KeyboardInterrupt:
+                # How far it came is in what it has said already.
+                process.kill()
+                for line in output:
+                    tell(line)
+                raise
             code = process.wait()
         text = "\n".join(lines)
         if code:
@@ -250,6 +261,7 @@ def _started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     In a session of its own: Ctrl-C is for us, who know what to say about it.
     """
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "NO_COLOR": "1", "TERM": "dumb"}
+    environment["PYTHONUNBUFFERED"] = "1"
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -267,25 +279,30 @@ def _started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
                 process.kill()
 
 
-def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
-    """Its lines as they come. Raises NoAnswerError when it says nothing for too long."""
-    assert process.stdout is not None
-    stdout = process.stdout
-    lines: queue.Queue[str | None] = queue.Queue()
+class _Output:
+    """The lines of a process as they come, each once, however often it is iterated over. Raises
+    NoAnswerError when it says nothing for too long.
+    """
 
-    def read() -> None:
-        for line in stdout:
-            lines.put(line.rstrip())
-        lines.put(None)
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self._stdout = process.stdout
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    while True:
-        try:
-            line = lines.get(timeout=SILENCE_S)
-        except queue.Empty:
-            raise NoAnswerError(f"esptool said nothing for {SILENCE_S} s; {CABLE}") from None
-        if line is None:
-            reader.join()
-            return
-        yield line
+    def _read(self) -> None:
+        for line in self._stdout:
+            self._lines.put(line.rstrip())
+        self._lines.put(None)
+
+    def __iter__(self) -> Iterator[str]:
+        while True:
+            try:
+                line = self._lines.get(timeout=SILENCE_S)
+            except queue.Empty:
+                raise NoAnswerError(f"esptool said nothing for {SILENCE_S} s; {CABLE}") from None
+            if line is None:
+                self._reader.join()
+                return
+            yield line

@@ -1,5 +1,10 @@
 """What boards print when something is wrong, as their ROMs, ESP-IDF and MicroPython print it."""
 
+import os
+import select
+import threading
+from collections.abc import Callable
+
 ESP32 = "ets Jul 29 2019 12:21:46\r\n\r\n"
 LOADED = """configsip: 0, SPIWP:0xee\r
 clk_drv:0x00,q_drv:0x00,d_drv:0x00,cs0_drv:0x00,hd_drv:0x00,wp_drv:0x00\r
@@ -105,3 +110,14 @@ STARTS = [
     ((RTC_WDT + LOADED) * 3, "boot loop", "watchdog (RTCWDT_RTC_RESET); it started 3 times"),
     ((SW_CPU + LOADED) * 2, "boot loop", "a restart by software (SW_CPU_RESET)"),
 ]  # fmt: skip
+
+
+def again_and_again(text: str) -> Callable[[int, threading.Event], None]:
+    """What a board does that gets no further than this."""
+
+    def run(master: int, stopping: threading.Event) -> None:
+        while not stopping.wait(0.2):
+            if select.select([], [master], [], 0)[1]:
+                os.write(master, text.encode())
+
+    return run

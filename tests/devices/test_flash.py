@@ -27,7 +27,8 @@ from host.devices.errors import (
     WrongChipError,
 )
 from host.devices.flash import Options
-from tests.devices.flashing import REAL, Rom, Voice, flash, on_flash, patient, repl
+from tests.devices import boot_texts
+from tests.devices.flashing import REAL, Rom, Voice, flash, impatient, on_flash, patient, repl
 from tests.devices.rom import image
 from tests.devices.rom.board import RomBoard
 from tests.devices.rom.cable import Cable, Line
@@ -48,15 +49,8 @@ both = pytest.mark.parametrize("rom", [on(rom) for rom in ROMS])
 
 
 @pytest.fixture(autouse=True)
-def short_of_patience(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> None:
-    """esptool gives up sooner, so that tests of its failures are quick."""
-    config = tmp_path / "esptool.cfg"
-    config.write_text("[esptool]\nconnect_attempts = 2\ntimeout = 1\n")
-    monkeypatch.setenv("ESPTOOL_CFGFILE", str(config))
-    if "rom" in request.fixturenames and request.getfixturevalue("rom") is QemuRom:
-        patient(tmp_path, monkeypatch)
+def time_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    patient(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -157,8 +151,10 @@ def test_what_fails_fast_is_tried_slowly(rom: Rom, binary: Path) -> None:
 @both
 @pytest.mark.parametrize("seed", range(LINES))
 def test_a_bad_line_never_passes_a_wrong_image_for_a_right_one(
-    seed: int, rom: Rom, binary: Path
+    seed: int, rom: Rom, binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if rom is RomBoard:
+        impatient(tmp_path, monkeypatch)
     line = Line(drop_rate=1e-5, garble_rate=1e-5, seed=seed)
     with rom(line=line, run=repl) as board:
         try:
@@ -187,6 +183,41 @@ def test_unplugged_in_the_middle_and_the_same_once_more(rom: Rom, binary: Path) 
             flash(board, binary)
         assert not on_flash(board, binary, 0x1000)
         board.plug_in_again()
+        flash(board, binary)
+        assert on_flash(board, binary, 0x1000)
+
+
+ENDLESS = boot_texts.RTC_WDT + boot_texts.EMPTY
+BROWNED_OUT = boot_texts.POWER_ON + "\r\nBrownout detector was triggered\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("rom", "said", "held", "words"),
+    [
+        on(rom, *case)
+        for rom in ROMS
+        for case in (
+            (ENDLESS, False, "restarted while it was written: EN"),
+            ("", True, "restarted while it was written: EN"),
+            (BROWNED_OUT, False, "supply broke down: another cable"),
+        )
+    ],
+    ids=str,
+)
+def test_restarted_in_the_middle_and_the_same_once_more(
+    rom: Rom, said: str, held: bool, words: str, binary: Path
+) -> None:
+    runs = [boot_texts.again_and_again(said), repl]
+    with rom(run=lambda *line: runs.pop(0)(*line)) as board:
+        board.line.restart_at, board.held = 60_000, held
+        with pytest.raises(
+            NoAnswerError, match=rf"(?s){words}.*\n.*the same command finishes it"
+        ) as told:
+            flash(board, binary)
+        assert "unplugged" not in str(told.value)
+        assert not on_flash(board, binary, 0x1000)
+        board.plug_in_again()
+        runs[:-1] = []
         flash(board, binary)
         assert on_flash(board, binary, 0x1000)
 
@@ -237,7 +268,10 @@ def test_faults(
     error: type[DeviceError],
     words: str,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if rom is RomBoard and error is NoAnswerError:
+        impatient(tmp_path, monkeypatch)
     board_file = load_board(kind)
     assert board_file.flash
     binary = tmp_path / "image.bin"
