@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.devices import flash_restart
 from host.devices.errors import (
     DeviceError,
     NoAnswerError,
@@ -135,11 +134,9 @@ class Esptool:
                     raise Stopped(f"stopped in the middle: {UNFINISHED}") from None
                 raise
             except DeviceError as error:
-                if not watcher.begun:
-                    raise
-                restarted = flash_restart.look(self.port) if type(error) is NoAnswerError else ""
-                told = f"{self.port}: {restarted}" if restarted else str(error)
-                raise type(error)(f"{told}\n{UNFINISHED}") from error
+                if watcher.begun:
+                    raise type(error)(f"{error}\n{UNFINISHED}") from error
+                raise
             return watcher.skipped
 
     def _run(

@@ -13,6 +13,7 @@ from host.devices.errors import NoAnswerError
 
 BAUD = 115200
 POKE_S = 1.0
+BANNER_S = 10.0
 KEPT_BYTES = 8192
 BANNER = re.compile(rb"MicroPython v[^\r\n]+")
 RAW_REPL = b"raw REPL; CTRL-B to exit"
@@ -95,7 +96,7 @@ def diagnose(seen: bytes, trouble: str = "") -> str:
 def _banner(line: serial.SerialBase, seen: bytes) -> str:
     """The banner, that leaving the raw REPL shows once more. `line` ends at the prompt."""
     answer = b""
-    line.timeout = 2
+    line.timeout = BANNER_S
     for key, until in ((ENTER_RAW, RAW_REPL), (LEAVE_RAW, b">>> ")):
         line.write(key)
         answer += line.read_until(until)

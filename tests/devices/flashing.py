@@ -42,8 +42,17 @@ def repl(master: int, stopping: threading.Event) -> None:
 
 def patient(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let esptool wait longer: a busy computer emulates slowly."""
-    config = folder / "patient.cfg"
-    config.write_text("[esptool]\ntimeout = 30\nsync_timeout = 1\nmem_end_rom_timeout = 3\n")
+    _esptool(folder, monkeypatch, "timeout = 30\nsync_timeout = 1\nmem_end_rom_timeout = 3\n")
+
+
+def impatient(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let it give up sooner, so that tests of what does not come are quick."""
+    _esptool(folder, monkeypatch, "timeout = 1\nconnect_attempts = 2\n")
+
+
+def _esptool(folder: Path, monkeypatch: pytest.MonkeyPatch, settings: str) -> None:
+    config = folder / "esptool.cfg"
+    config.write_text(f"[esptool]\n{settings}")
     monkeypatch.setenv("ESPTOOL_CFGFILE", str(config))
 
 
@@ -76,7 +85,7 @@ class Voice(Console):
 
 def flash(board: Board, binary: Path, kind: str = "esp32", **more: object) -> tuple[Flashed, Voice]:
     console = Voice(board)
-    settings = {"bare": True, "reset": False, "wait_s": 10, **more}
+    settings = {"bare": True, "reset": False, "wait_s": 60, **more}
     options = Options(load_board(kind), port=board.port, image=binary, **settings)  # type: ignore[arg-type]
     return verb.flash(options, console), console
 

@@ -27,7 +27,6 @@ from host.devices.errors import (
     WrongChipError,
 )
 from host.devices.flash import Options
-from tests.devices import boot_texts
 from tests.devices.flashing import REAL, Rom, Voice, flash, impatient, on_flash, patient, repl
 from tests.devices.rom import image
 from tests.devices.rom.board import RomBoard
@@ -183,41 +182,6 @@ def test_unplugged_in_the_middle_and_the_same_once_more(rom: Rom, binary: Path) 
             flash(board, binary)
         assert not on_flash(board, binary, 0x1000)
         board.plug_in_again()
-        flash(board, binary)
-        assert on_flash(board, binary, 0x1000)
-
-
-ENDLESS = boot_texts.RTC_WDT + boot_texts.EMPTY
-BROWNED_OUT = boot_texts.POWER_ON + "\r\nBrownout detector was triggered\r\n\r\n"
-
-
-@pytest.mark.parametrize(
-    ("rom", "said", "held", "words"),
-    [
-        on(rom, *case)
-        for rom in ROMS
-        for case in (
-            (ENDLESS, False, "restarted while it was written: EN"),
-            ("", True, "restarted while it was written: EN"),
-            (BROWNED_OUT, False, "supply broke down: another cable"),
-        )
-    ],
-    ids=str,
-)
-def test_restarted_in_the_middle_and_the_same_once_more(
-    rom: Rom, said: str, held: bool, words: str, binary: Path
-) -> None:
-    runs = [boot_texts.again_and_again(said), repl]
-    with rom(run=lambda *line: runs.pop(0)(*line)) as board:
-        board.line.restart_at, board.held = 60_000, held
-        with pytest.raises(
-            NoAnswerError, match=rf"(?s){words}.*\n.*the same command finishes it"
-        ) as told:
-            flash(board, binary)
-        assert "unplugged" not in str(told.value)
-        assert not on_flash(board, binary, 0x1000)
-        board.plug_in_again()
-        runs[:-1] = []
         flash(board, binary)
         assert on_flash(board, binary, 0x1000)
 

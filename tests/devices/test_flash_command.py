@@ -5,14 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
+import pytest
+
 from host.devices import flash as verb
-from tests.devices.flashing import on_flash, repl
+from tests.devices.flashing import on_flash, patient, repl
 from tests.devices.rom import image
 from tests.devices.rom.board import RomBoard
-from tests.devices.rom.cable import Line
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,16 +26,35 @@ def run(board: RomBoard, binary: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=env)
 
 
+@pytest.fixture(autouse=True)
+def time_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    patient(tmp_path, monkeypatch)
+
+
+class HalfWay(RomBoard):
+    """Does not answer any more once so much is written; `reached` tells."""
+
+    def __init__(self, half: int) -> None:
+        super().__init__("esp32")
+        self._half = half
+        self.reached = threading.Event()
+
+    def _take(self, data: bytes) -> None:
+        if self.loader.written < self._half:
+            super()._take(data)
+        else:
+            self.reached.set()
+
+
 def test_ctrl_c_in_the_middle_and_the_same_command_once_more(tmp_path: Path) -> None:
     binary = tmp_path / "image.bin"
     binary.write_bytes(image.merged(size=300_000))
-    with RomBoard("esp32", line=Line(bytes_per_s=300_000)) as board:
+    with HalfWay(100_000) as board:
         process = run(board, binary, "--json")
-        while board.loader.written < 100_000:
+        while not board.reached.wait(0.1):
             assert process.poll() is None, process.communicate()
-            time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "no working firmware now; the same command finishes it" in err
     events = [json.loads(line) for line in out.splitlines()]
@@ -49,7 +69,7 @@ def test_ctrl_c_in_the_middle_and_the_same_command_once_more(tmp_path: Path) -> 
         for line in process.stderr:
             if verb.PRESS_EN in line:
                 again.reset()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         assert on_flash(again, binary, 0x1000)
 
 
@@ -57,6 +77,6 @@ def test_as_json_an_error_is_the_last_line(tmp_path: Path) -> None:
     binary = tmp_path / "image.bin"
     binary.write_bytes(image.merged())
     with RomBoard("esp32s3") as board:
-        out, _ = run(board, binary, "--json").communicate(timeout=30)
+        out, _ = run(board, binary, "--json").communicate(timeout=120)
     last = json.loads(out.splitlines()[-1])
     assert (last["event"], last["error"], last["exit_code"]) == ("error", "WrongChipError", 7)

@@ -1,16 +1,17 @@
 """What flashing decides without a port: parts of images, esptool's words, why boards are silent."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from host.devices import errors
 from host.devices.boards import load_board
-from host.devices.errors import DeviceError, ImageError, WrongChipError
-from host.devices.esptool_program import ChipFound, failure, read_chip
+from host.devices.errors import DeviceError, ImageError, Stopped, WrongChipError
+from host.devices.esptool_program import ChipFound, Esptool, failure, read_chip
 from host.devices.flash import require_fit
-from host.devices.flash_layout import TABLE_SIZE, Layout, take_apart, why_erase
+from host.devices.flash_layout import TABLE_SIZE, Layout, Part, take_apart, why_erase
 from host.devices.repl_wait import Alive, diagnose
 from tests.devices.rom import image
 
@@ -169,3 +170,25 @@ def test_why_a_board_is_silent(seen: bytes, words: str) -> None:
 def test_version_from_the_banner() -> None:
     banner = "MicroPython v1.25.0 on 2025-04-15; Generic ESP32 module with ESP32"
     assert (Alive(banner).version, Alive("").version) == ("1.25.0", "")
+
+
+SAID = r"File at 0x00001000 already in flash\nWriting at 0x00008000 [==]\n"
+
+
+def test_ctrl_c_knows_what_esptool_has_said_but_nobody_read_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, told = tmp_path / "python", []
+    program.write_text(f"#!/bin/sh\nprintf '{SAID}'\nexec sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+    def progress(so_far: int) -> None:
+        told.append(so_far)
+        if len(told) == 1:
+            raise KeyboardInterrupt
+
+    parts = [Part("a", 0x1000, b"aa"), Part("b", 0x8000, b"bb")]
+    with pytest.raises(Stopped, match="in the middle: the board has no working firmware now"):
+        Esptool("/dev/null").write(parts, False, 115200, progress)
+    assert told == [2, 2]

@@ -10,7 +10,7 @@ import pytest
 
 from host.simulation.errors import VmError
 from host.simulation.vm import ensure_vm
-from tests.devices.flashing import flash
+from tests.devices.flashing import flash, patient
 from tests.devices.rom import image
 from tests.devices.rom.board import RomBoard
 from tests.simulation.simulation_rig import Rig
@@ -27,7 +27,10 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 
 @pytest.mark.vm
-def test_from_an_empty_board_to_a_running_agent(rig: Rig, tmp_path: Path) -> None:
+def test_from_an_empty_board_to_a_running_agent(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient(tmp_path, monkeypatch)
     simulated = rig.board()
     for client in rig.clients.values():
         client.close()
