@@ -113,11 +113,13 @@ STARTS = [
 
 
 def again_and_again(text: str) -> Callable[[int, threading.Event], None]:
-    """What a board does that gets no further than this."""
+    """What a board does that gets no further than this; what it is sent is lost."""
 
     def run(master: int, stopping: threading.Event) -> None:
-        while not stopping.wait(0.2):
+        while not stopping.wait(0.05):
             if select.select([], [master], [], 0)[1]:
                 os.write(master, text.encode())
+            while select.select([master], [], [], 0)[0]:
+                os.read(master, 4096)
 
     return run

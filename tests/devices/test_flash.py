@@ -27,6 +27,7 @@ from host.devices.errors import (
     WrongChipError,
 )
 from host.devices.flash import Options
+from tests.devices import boot_texts
 from tests.devices.flashing import REAL, Rom, Voice, flash, impatient, on_flash, patient, repl
 from tests.devices.rom import image
 from tests.devices.rom.board import RomBoard
@@ -182,6 +183,48 @@ def test_unplugged_in_the_middle_and_the_same_once_more(rom: Rom, binary: Path) 
             flash(board, binary)
         assert not on_flash(board, binary, 0x1000)
         board.plug_in_again()
+        flash(board, binary)
+        assert on_flash(board, binary, 0x1000)
+
+
+ENDLESS = boot_texts.RTC_WDT + boot_texts.EMPTY
+BROWNED_OUT = boot_texts.POWER_ON + "\r\nBrownout detector was triggered\r\n\r\n"
+
+
+# What the board says then, whether BOOT is held, what is told.
+RESTARTS = [
+    (ENDLESS, False, "restarted while it was written: EN"),
+    ("", True, "restarted while it was written: EN"),
+    (BROWNED_OUT, False, "supply broke down: another cable"),
+]
+
+
+@pytest.mark.parametrize(
+    ("rom", "said", "held", "words"), [on(rom, *case) for rom in ROMS for case in RESTARTS]
+)
+def test_restarted_in_the_middle_and_the_same_once_more(
+    rom: Rom,
+    said: str,
+    held: bool,
+    words: str,
+    binary: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if rom is RomBoard:
+        impatient(tmp_path, monkeypatch)
+    runs = [boot_texts.again_and_again(said), repl]
+    with rom(run=lambda *line: runs.pop(0)(*line)) as board:
+        board.line.restart_at, board.held = 60_000, held
+        with pytest.raises(
+            NoAnswerError, match=rf"(?s){words}.*\n.*the same command finishes it"
+        ) as told:
+            flash(board, binary)
+        assert "unplugged" not in str(told.value)
+        assert not on_flash(board, binary, 0x1000)
+        board.plug_in_again()
+        patient(tmp_path, monkeypatch)
+        runs[:-1] = []
         flash(board, binary)
         assert on_flash(board, binary, 0x1000)
 

@@ -21,7 +21,8 @@ NOISE = b"\xfe\x80"
 class Line:
     """What the cable does to the bytes. Rates are per byte, on the way to the chip and, with
     `answers`, on the way back; `unplug_at`: after so many bytes to the chip the port vanishes;
-    `max_baud`: what is sent faster is lost, noise comes back.
+    `restart_at`: then the board restarts; `max_baud`: what is sent faster is lost, noise
+    comes back.
     """
 
     drop_rate: float = 0.0
@@ -30,6 +31,7 @@ class Line:
     bytes_per_s: float = 0.0
     dead: bool = False
     unplug_at: int | None = None
+    restart_at: int | None = None
     max_baud: int = 921600
     seed: int = 1
 
@@ -47,6 +49,8 @@ class Cable:
     ) -> None:
         self.line = line or Line()
         self.received = self.damaged = 0
+        # Whether BOOT is, when the board restarts in the middle.
+        self.held = False
         self._run = run
         self._random = random.Random(self.line.seed)
         self._stopping = threading.Event()
@@ -68,8 +72,11 @@ class Cable:
         self._reset.set()
 
     def plug_in_again(self) -> None:
-        """After it was unplugged: the cable is good now, BOOT is held."""
+        """After it was unplugged, if not now: the cable is good then, BOOT is held."""
+        self._stopping.set()
         self._thread.join()
+        self._stopping.clear()
+        self._unplug()
         self.line = Line()
         self._chip_reset()
         self._plug()
@@ -135,6 +142,12 @@ class Cable:
         if self.line.unplug_at is not None and self.received > self.line.unplug_at:
             self._unplug()
             return False
+        if self.line.restart_at is not None and self.received > self.line.restart_at:
+            self.line.restart_at = None
+            if self._run and not self.held:
+                self._reset.set()
+            self._chip_reset()
+            return True
         if self._chip_is_fast() and self._host_is_slow():
             # The host has gone back to the start: where there are DTR and RTS, by a reset.
             self._chip_reset()
