@@ -62,7 +62,7 @@ async def _check(where: Address, timeout_s: float) -> Finding:
         async with asyncio.timeout(timeout_s):
             _, writer = await asyncio.open_connection(where.host, where.port)
         writer.close()
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):  # the latter for what cannot be a name at all
         return wrong("broker", f"{where.host}: no such name", "check the name; try its address")
     except TimeoutError:
         step = "is the address right, does a firewall drop it?"

@@ -27,6 +27,8 @@ from host.devices.monitoring.session import refused
 
 LISTEN_S = 3.0
 ANSWER_S = 3.0
+# More of it where frames have come: an agent runs, and may have a lot to do.
+AGENT_S = 10.0
 PROMPT_S = 1.0
 # What is wrong with its settings and models follows a hello.
 TROUBLES_S = 0.3
@@ -103,7 +105,9 @@ class _Look:
 
     async def _ask(self) -> None:
         self._send("rebirth")
-        if await self._until(lambda: self._answered == self._seq, ANSWER_S):
+        if await self._until(self._has_answered, ANSWER_S) or (
+            self._seen.frames and await self._until(self._has_answered, AGENT_S)
+        ):
             await self._until(lambda: False, TROUBLES_S)
             return
         self._write(CALM)
@@ -114,7 +118,7 @@ class _Look:
             self._seen.files = _names(self._words())
 
     async def _restart(self) -> None:
-        runs, at_prompt = self._answered == self._seq, self._at_prompt()
+        runs, at_prompt = self._has_answered(), self._at_prompt()
         self._seen.frames, self._seen.hello_at_s, self._seen.files = [], None, None
         self._text = b""
         if runs:
@@ -186,6 +190,9 @@ class _Look:
         self._port = None
         self._seen.gone = reason
         self._news.set()
+
+    def _has_answered(self) -> bool:
+        return self._answered == self._seq
 
     def _words(self) -> str:
         return self._text.decode("utf-8", "replace")
