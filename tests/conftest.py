@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How fast examples are made says how busy the machine is, nothing about the code.
-settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How fast examples are made says how busy the machine is, nothing about the code. A test that
+# suppresses a check of its own would bring this one back, so what any of them needs is here.
+CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("house", deadline=None, suppress_health_check=CHECKS)
 settings.load_profile("house")
 
 HERE = Path(__file__).parent

@@ -29,8 +29,12 @@ class ScriptedBroker:
     suback = b"\x90\x03\x00\x01\x01"
 
     def __init__(self):
+        # The port stays the broker's own while it is dead: bound, and nobody listens.
+        self._port = socket.socket()
+        self._port.bind(("127.0.0.1", 0))
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.port = self._port.getsockname()[1]
         self._listener = None
-        self.port = 0
         self.open()
         self._board = None
         self._held = b""
@@ -46,7 +50,6 @@ class ScriptedBroker:
     def open(self):
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self._listener.setblocking(False)
-        self.port = self._listener.getsockname()[1]
 
     def die(self):
         """Nothing listens any more, and the board is cut off."""
@@ -62,6 +65,7 @@ class ScriptedBroker:
     def close(self):
         if self._listener:
             self._listener.close()
+        self._port.close()
         self.cut()
 
     @property
@@ -87,10 +91,13 @@ class ScriptedBroker:
             with contextlib.suppress(BlockingIOError):
                 self._board, _ = self._listener.accept()
                 self._board.setblocking(False)
+                # Between two steps of virtual time there is none for what TCP saves up.
+                self._board.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._held = b""
                 self.subscribed = False
                 self.sessions += 1
         while self._board and not self.deaf:
+            self._board.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             try:
                 data = self._board.recv(65536)
             except BlockingIOError:

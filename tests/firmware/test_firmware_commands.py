@@ -1,7 +1,7 @@
 """Commands: every argument bounded, everything answered, nothing raised."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.decision.override import Override
@@ -80,8 +80,6 @@ ANY = st.recursive(
 )
 
 
-# The first text to be made reads all of Unicode, which takes seconds on a busy machine.
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     st.fixed_dictionaries(
         {}, optional={"id": ANY, "name": ANY | st.sampled_from(sorted(COMMANDS)), "args": ANY}

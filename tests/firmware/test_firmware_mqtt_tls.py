@@ -76,12 +76,12 @@ def broker(tmp_path):
 
 def dial(stock, port, ca):
     """What the board comes to; a broker that does not listen yet is waited for."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while True:
         done = subprocess.run(
             [*stock.argv, SCRIPT, "127.0.0.1", str(port), ca],
             env={**os.environ, "MICROPYPATH": str(FIRMWARE)},
-            capture_output=True, timeout=60, check=True,
+            capture_output=True, timeout=120, check=True,
         )  # fmt: skip
         said = done.stdout.decode().strip()
         if said != "os 111" or time.monotonic() > until:

@@ -78,7 +78,7 @@ def test_waiting_time_is_told():
     assert one.wait_ms(12_000) == 18_000
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     st.integers(0, 40),
     st.integers(0, 40),

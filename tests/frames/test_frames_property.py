@@ -115,7 +115,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(
         st.binary(max_size=60) | st.dictionaries(st.text(max_size=6), JSON, max_size=4),
@@ -142,7 +142,7 @@ def test_frames_between_arbitrary_bytes(parts, size):
     assert conserved(stream, events)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=400))
 def test_any_bytes_come_out_again(data):
     decoder = Decoder()

@@ -14,7 +14,7 @@ from simulation_rig import Bench, Rig
 
 from host.simulation.board import Cause, State
 from host.simulation.errors import BoardError, SimulationError
-from host.simulation.world import Simulation
+from host.simulation.world import ABSENT_SPEED, Simulation
 
 pytestmark = pytest.mark.vm
 
@@ -95,7 +95,7 @@ def test_sleep_takes_virtual_time_only(rig):
     )
     assert "slept 100250 500 100\r\n" in text
     assert "still 100250\r\nTrue\r\n" in text
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 def test_a_loop_that_watches_the_clock_ends(rig):
@@ -173,7 +173,8 @@ def test_a_simulation_in_a_thread(rig, bench):
     late = rig.simulation.call(lambda: rig.simulation.clock.now_s)
     rig.simulation.run_for(4)
     assert rig.simulation.clock.now_s >= late + 4
-    assert bench.advanced_s == pytest.approx(rig.simulation.call(lambda: bench.advanced_s), abs=2)
+    passed_s, now_s = rig.simulation.call(lambda: (bench.advanced_s, rig.simulation.clock.now_s))
+    assert passed_s == pytest.approx(now_s, abs=0.11)
     with pytest.raises(ZeroDivisionError):
         rig.simulation.call(lambda: 1 / 0)
     assert rig.simulation.failure is None
@@ -213,9 +214,8 @@ def test_two_runs_are_the_same(vm, tmp_path):
 def test_a_board_that_does_not_sleep_holds_nobody_back(rig, main):
     rig.board(f"print('there')\n{main}", name="rude")
     rig.board("import time\nwhile True: time.sleep(1); print('tick', time.time())", name="good")
-    began = time.monotonic()
     rig.until("tick 20", name="good")
-    assert time.monotonic() - began < 10
+    assert rig.simulation.clock.speed == (ABSENT_SPEED if main == "while True: pass" else 0)
 
 
 def test_a_hung_loop_is_reset_by_the_watchdog_and_the_fan_runs(rig, bench):
@@ -369,7 +369,7 @@ time.sleep(60)
     finally:
         host.kill()
         host.wait()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while Path(f"/proc/{pid}").exists() and "Z" not in _state(pid):
         assert time.monotonic() < deadline, f"the VM {pid} outlived the simulation"
         time.sleep(0.02)

@@ -33,7 +33,7 @@ def remote(rig, vm):
 
     def run(*arguments, connect=()):
         command = [sys.executable, "-m", "mpremote", "connect", board.port, *connect, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -67,7 +67,9 @@ def test_mount_run_and_reset(remote, tmp_path):
     script = tmp_path / "script.py"
     script.write_text("import time\ntime.sleep(0.2)\nprint('ran', time.ticks_ms() > 200)")
     assert "ran True" in remote("run", str(script))
+    resets = sum(remote.board.resets.values())
     remote("reset")
+    assert remote.rig.simulation.run_until(lambda: sum(remote.board.resets.values()) > resets, 60)
     remote.rig.simulation.run_for(1.5)  # a board that boots hears nothing
     assert remote("eval", "1+1") == "2\n"
     assert sum(remote.board.resets.values()) >= 3

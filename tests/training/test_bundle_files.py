@@ -5,7 +5,7 @@ import json
 import zipfile
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.cognition import bundle as board
@@ -111,7 +111,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(st.data())
 def test_any_value_in_any_member_is_accepted_or_named(shipped, data):
     bundle = shipped[data.draw(st.sampled_from(ROLES))]
@@ -172,7 +172,7 @@ def test_the_check_passes_what_is_sound(shipped, capsys):
     assert check.main([]) == 2
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(cut=st.integers(0, 3300), flip=st.integers(0, 255), at=st.integers(0, 3299))
 def test_a_damaged_model_is_a_bundle_error_or_runs(shipped, tmp_path, cut, flip, at):
     data = bytearray(shipped["cooling"].model_bytes)
