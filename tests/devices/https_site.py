@@ -26,7 +26,7 @@ def certificates(folder: Path) -> tuple[Path, Path, Path]:
         ["x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial",
          "-extfile", names, "-out", cert],
     ):  # fmt: skip
-        subprocess.run([OPENSSL, *words], check=True, capture_output=True, timeout=30)
+        subprocess.run([OPENSSL, *words], check=True, capture_output=True, timeout=120)
     return ca, cert, key
 
 

@@ -185,9 +185,9 @@ def test_what_comes_with_the_first_frame_is_not_lost():
         with board_repl.BoardRepl(os.ttyname(slave)) as repl:
             log = encode({"t": "log", "msg": "limit_mc: a number is needed"})
             os.write(master, encode({"t": "hello", "safe": True}) + log[:20])
-            kinds = [next(repl.frames(5))[1]["t"]]
+            kinds = [next(repl.frames(60))[1]["t"]]
             os.write(master, log[20:] + encode({"t": "bye"}))
-            kinds += [next(repl.frames(5))[1]["t"] for _ in range(2)]
+            kinds += [next(repl.frames(60))[1]["t"] for _ in range(2)]
         assert kinds == ["hello", "log", "bye"]
     finally:
         os.close(master)

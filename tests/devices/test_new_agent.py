@@ -19,7 +19,7 @@ from host.devices.errors import SettingsError
 from host.devices.new_agent import DEFAULT_LIMITS, main, next_name
 
 COMMAND = [sys.executable, "-m", "host.devices.new_agent"]
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 
 
 class Terminal:
@@ -37,8 +37,12 @@ class Terminal:
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(slave)
-        self.seen = ""
+        self._bytes = b""
         self._read = 0
+
+    @property
+    def seen(self):
+        return self._bytes.decode(errors="replace").replace("\r\n", "\n")
 
     def expect(self, words):
         """Waits until `words` appear behind what was expected before."""
@@ -71,7 +75,7 @@ class Terminal:
             data = os.read(self._master, 4096)
         except OSError:
             return False
-        self.seen += data.decode().replace("\r\n", "\n")
+        self._bytes += data
         return bool(data)
 
 
