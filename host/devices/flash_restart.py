@@ -11,7 +11,7 @@ import serial
 # At which every ROM speaks.
 BAUD = 115200
 LISTEN_S = 1.5
-ANSWER_S = 0.5
+ANSWER_S = 2.0
 # What a ROM prints when it starts, and when it finds half an image, again and again.
 STARTED = re.compile(
     rb"rst:0x|ets [A-Z][a-z]{2} |ESP-ROM:|waiting for download|invalid header|flash read err|"
@@ -36,7 +36,8 @@ def look(port: str) -> str:
     """What became of a board whose port is still there, in words; "" where nothing tells."""
     try:
         with serial.serial_for_url(port, BAUD, timeout=0.1, write_timeout=1) as line:
-            seen = _read(line, LISTEN_S, STARTED)
+            # To the end: what is wrong with its supply comes last.
+            seen = _read(line, LISTEN_S, SUPPLY)
             if not STARTED.search(seen):
                 # BOOT was held, or low: its ROM says little, but answers.
                 line.write(SYNC)

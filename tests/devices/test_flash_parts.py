@@ -1,18 +1,23 @@
 """What flashing decides without a port: parts of images, esptool's words, why boards are silent."""
 
+import os
 import re
+import select
 import sys
+import threading
+import tty
 from pathlib import Path
 
 import pytest
 
-from host.devices import errors
+from host.devices import errors, flash_restart
 from host.devices.boards import load_board
 from host.devices.errors import DeviceError, ImageError, Stopped, WrongChipError
 from host.devices.esptool_program import ChipFound, Esptool, failure, read_chip
 from host.devices.flash import require_fit
 from host.devices.flash_layout import TABLE_SIZE, Layout, Part, take_apart, why_erase
 from host.devices.repl_wait import Alive, diagnose
+from tests.devices import boot_texts
 from tests.devices.rom import image
 
 IMAGE = image.merged()
@@ -192,3 +197,53 @@ def test_ctrl_c_knows_what_esptool_has_said_but_nobody_read_yet(
     with pytest.raises(Stopped, match="in the middle: the board has no working firmware now"):
         Esptool("/dev/null").write(parts, False, 115200, progress)
     assert told == [2, 2]
+
+
+SILENCE = ""
+LOOKS = [
+    # what the board says by itself, what it answers, what is found
+    (boot_texts.RTC_WDT + boot_texts.EMPTY, b"", flash_restart.RESTARTED),
+    (boot_texts.S3 + "rst:0x1 (POWERON),boot:0x8\r\n", b"", flash_restart.RESTARTED),
+    (boot_texts.C3 + "rst:0xf (BROWNOUT_RST),boot:0xc\r\n", b"", flash_restart.BROWNED_OUT),
+    (SILENCE, b"\xc0\x01\x08\x04\x00\x07\x07\x12\x20\0\0\0\0\xc0", flash_restart.RESTARTED),
+    (SILENCE, b"\xc0\x01\x08\x04\x00\x12\x00\0\0\0\0\0\0\xc0", flash_restart.RESTARTED),
+    # The stub, which has not restarted; MicroPython, which takes it for a line.
+    (SILENCE, b"\xc0\x01\x08\x02\x00\0\0\0\0\0\0\xc0", ""),
+    (SILENCE, flash_restart.SYNC, ""),
+    (SILENCE, b"", ""),
+]
+
+
+@pytest.mark.parametrize(("said", "answer", "found"), LOOKS)
+def test_what_became_of_a_board(
+    said: str, answer: bytes, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Only what is found ends them early.
+    monkeypatch.setattr(flash_restart, "LISTEN_S", 0.5)
+    monkeypatch.setattr(flash_restart, "ANSWER_S", 20.0 if found else 0.5)
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    stopping = threading.Event()
+
+    def board() -> None:
+        heard = b""
+        while not stopping.wait(0.02):
+            os.write(master, said.encode())
+            while select.select([master], [], [], 0)[0]:
+                heard += os.read(master, 4096)
+                if heard.endswith(flash_restart.SYNC):
+                    os.write(master, answer)
+
+    thread = threading.Thread(target=board)
+    thread.start()
+    try:
+        assert flash_restart.look(os.ttyname(slave)) == found
+    finally:
+        stopping.set()
+        thread.join()
+        os.close(master)
+        os.close(slave)
+
+
+def test_a_port_that_is_gone_tells_nothing(tmp_path: Path) -> None:
+    assert flash_restart.look(str(tmp_path / "gone")) == ""
