@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from host.devices import flash_restart
 from host.devices.errors import (
     DeviceError,
     NoAnswerError,
@@ -134,9 +135,11 @@ class Esptool:
                     raise Stopped(f"stopped in the middle: {UNFINISHED}") from None
                 raise
             except DeviceError as error:
-                if watcher.begun:
-                    raise type(error)(f"{error}\n{UNFINISHED}") from error
-                raise
+                if not watcher.begun:
+                    raise
+                restarted = flash_restart.look(self.port) if type(error) is NoAnswerError else ""
+                told = f"{self.port}: {restarted}" if restarted else str(error)
+                raise type(error)(f"{told}\n{UNFINISHED}") from error
             return watcher.skipped
 
     def _run(
