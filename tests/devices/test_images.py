@@ -210,10 +210,12 @@ def test_a_certificate_of_nobody_we_trust(world):
 
 
 def test_offline(world):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(DownloadError, match=r"Connection refused.*ESP32_GENERIC-DATE-vVERSION.bin"):
-        world.resolve(site=Site(f"https://127.0.0.1:{port}"))
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        port = deaf.getsockname()[1]
+        refused = r"Connection refused.*ESP32_GENERIC-DATE-vVERSION.bin"
+        with pytest.raises(DownloadError, match=refused):
+            world.resolve(site=Site(f"https://127.0.0.1:{port}"))
     with pytest.raises(DownloadError, match=r"http://127.0.0.1:9/.* is not https"):
         world.resolve(site=Site("http://127.0.0.1:9"))
 

@@ -214,7 +214,7 @@ def served(made: Installer, loader: Loader | None = None) -> Iterator[str]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not server.started:
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -255,7 +255,7 @@ def test_a_click_installs(made: Installer, tmp_path: Path) -> None:
         ):
             page.wait_for(f".kind[data-board='{kind}'] button:enabled")
             page.js(f"document.querySelector('.kind[data-board=\"{kind}\"] button').click()")
-            page.wait_for(f"#work[data-state='{end}']", 60)
+            page.wait_for(f"#work[data-state='{end}']", 120)
             assert words in page.js("document.querySelector('#state').textContent")
         page.picture(tmp_path / "done.png")
         assert page.errors == []

@@ -230,7 +230,7 @@ def strict_views(replace: Callable = setattr) -> None:
 
 def outcome(data: bytes) -> str:
     """What became of one file; raises whatever should not have happened."""
-    start = time.perf_counter()
+    start = time.thread_time()
     try:
         model = Model(data, max_arena_bytes=ARENA_BYTES)
     except ModelError as error:
@@ -240,7 +240,7 @@ def outcome(data: bytes) -> str:
         model.reset()
         model.invoke()
         result = "ran"
-    seconds = time.perf_counter() - start
+    seconds = time.thread_time() - start
     if seconds > SECONDS_PER_FILE:
         raise TimeoutError(f"{seconds:.1f} s")
     return result
@@ -260,7 +260,7 @@ def run_on_vm(argv: list[str], files: list[tuple[int, bytes]]) -> collections.Co
             [*argv, "-X", "heapsize=4M", str(VM_SCRIPT), str(path), str(ARENA_BYTES)],
             capture_output=True,
             text=True,
-            timeout=60 + SECONDS_PER_FILE * len(files) / 20,
+            timeout=240 + SECONDS_PER_FILE * len(files) / 20,
             env={**os.environ, "MICROPYPATH": str(FIRMWARE)},
         )
     totals: collections.Counter[str] = collections.Counter()

@@ -11,7 +11,8 @@ import utime as time
 
 from agent.cognition.engine import Model, ModelError
 
-LIMIT_MS = 5000
+# Of the processor's time: how busy the machine is says nothing.
+LIMIT_S = 5
 
 
 def outcome(data, arena_bytes):
@@ -33,10 +34,10 @@ with open(sys.argv[1], "rb") as batch:
             break
         number, size = unpack("<II", header)
         data = batch.read(size)
-        start = time.ticks_ms()
+        start = time.clock()
         try:
             result = outcome(data, int(sys.argv[2]))
-            if time.ticks_diff(time.ticks_ms(), start) > LIMIT_MS:
+            if time.clock() - start > LIMIT_S:
                 print("file", number, "too slow")
                 continue
         except Exception as error:

@@ -130,10 +130,10 @@ def state_elsewhere(s, model, graph):
 )
 def test_made_to_be_slow_or_inconsistent(change, error, words):
     data = packed(change)
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(error, match=words):
         Model(data)
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 1
 
 
 def test_offsets_in_a_circle():
