@@ -33,6 +33,11 @@ from host.devices.esptool_program import BAUD, SAFE_BAUD, ChipFound, Esptool
 from host.devices.flash_layout import Layout, take_apart, why_erase
 
 PRESS_EN = "press EN (or RST) on the board now, with BOOT let go"
+NOT_CHECKED = (
+    "Not checked: how much of the image is there already, whether MicroPython starts from it "
+    "(flash without --dry-run does both), and the agent (./run deploy --dry-run; ./run doctor "
+    "for one that runs)"
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,11 @@ def flash(options: Options, console: Console) -> Flashed:
     why = "--erase was given" if options.erase else why_erase(found.table, layout)
     _tell_plan(console, layout, why, options.dry_run)
     if options.dry_run:
+        restarted = "was restarted" if options.reset else f"is in its loader still, {PRESS_EN}"
+        console.step(
+            f"nothing was written; to look at the chip the board {restarted}. {NOT_CHECKED}",
+            not_checked=["what is there already", "the start of MicroPython", "the agent"],
+        )
         return Flashed(port, found, "", 0)
 
     written = write(tool, layout, bool(why), options.baud, console)
@@ -221,7 +231,7 @@ def _verb(words: argparse.Namespace, console: Console) -> int:
     chip, mac, deployed = done.chip.chip, done.chip.mac, done.deployed
     console.done(
         port=done.port, chip=chip, mac=mac, version=done.version, written=done.written,
-        deployed=asdict(deployed) if deployed else None,
+        deployed=asdict(deployed) if deployed else None, dry_run=words.dry_run,
     )  # fmt: skip
     if not (words.json or words.no_monitor or words.dry_run):
         command = [sys.executable, "-m", "host.start", "host.devices.monitor", done.port]
