@@ -66,11 +66,31 @@ class House:
         """Wait for a health frame with this in its link."""
         eventually(lambda: what in str(self.health().get("link")), 60, what)
 
+    def obeyed(self, name: str, **args: int) -> Any:
+        """The board's answer to a command, given until it comes through."""
+
+        def give() -> Any:
+            status, answer = self.bridge.command(BOARD, name, **args)
+            return answer if status == 200 else None
+
+        return eventually(give, 60, name)
+
     def frames(self) -> list[dict[str, Any]]:
         """Everything durable in the store."""
-        with sqlite3.connect(f"file:{self.bridge.store}?mode=ro", uri=True) as db:
+        with sqlite3.connect(f"file:{self.bridge.store}?mode=ro", uri=True, timeout=60) as db:
             rows = db.execute("select boot, seq, body from records order by id")
             return [{**json.loads(body), "boot": boot, "seq": seq} for boot, seq, body in rows]
+
+    def without_gaps(self) -> list[dict[str, Any]] | None:
+        """What is stored, unless something is missing: on its way, or lost."""
+        frames = self.frames()
+        seqs = {frame["seq"] for frame in frames}
+        return frames if seqs == set(range(1, len(seqs) + 1)) else None
+
+    def broker_says(self, word: str) -> None:
+        """Wait for the broker to keep that as the state of the board's link."""
+        topic = f"fanwise/home/{BOARD}/link"
+        eventually(lambda: self.retained(topic) == word, 60, f"link is {word}")
 
     def retained(self, topic: str) -> str:
         """What the broker keeps for a topic."""
@@ -81,7 +101,7 @@ class House:
         client.subscribe(topic, 1)
         client.loop_start()
         try:
-            return str(eventually(lambda: found, 10, topic)[0])
+            return str(eventually(lambda: found, 60, topic)[0])
         finally:
             client.loop_stop()
             client.disconnect()
@@ -96,26 +116,26 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         house.start()
         house.online()
         eventually(lambda: any(f.get("phi") for f in house.frames()), 60, "an explanation")
-        seen["link"] = house.retained(f"fanwise/home/{BOARD}/link")
-        seen["override"] = house.bridge.command(BOARD, "override", fan=1, for_s=600)
-        eventually(lambda: house.fleet.machines[BOARD].fan_powered, 30, "the fan is on")
-        seen["explain"] = house.bridge.command(BOARD, "explain")
+        house.broker_says("online")
+        seen["override"] = house.obeyed("override", fan=1, for_s=600)
+        eventually(lambda: house.fleet.machines[BOARD].fan_powered, 60, "the fan is on")
+        seen["explain"] = house.obeyed("explain")
 
         house.mosquitto.kill()
-        eventually(lambda: house.bridge.status(BOARD) == "disconnected", 30)
+        eventually(lambda: house.bridge.status(BOARD) == "disconnected", 60, "no broker")
         house.pass_time(30)
         house.mosquitto.start()  # with nothing of what it knew
         house.online()
-        seen["auto"] = house.bridge.command(BOARD, "auto")
+        seen["auto"] = house.obeyed("auto")
 
         before = radio.joins
         radio.down = True
         house.pass_time(60)
         radio.down = False
-        eventually(lambda: radio.joins > before, 30, "the board joins again")
+        eventually(lambda: radio.joins > before, 60, "the board joins again")
         house.online()
         house.pass_time(10)
-        seen["ping"] = eventually(lambda: house.bridge.command(BOARD, "ping")[0] == 200, 60)
+        house.obeyed("ping")
 
         house.proxy.network = Network.SWALLOWS
         house.pass_time(40)
@@ -124,29 +144,27 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         house.online()
         eventually(lambda: house.health()["outbox"]["queued"] == 0, 60, "all is acknowledged")
         house.pass_time(61)
+        eventually(lambda: house.health()["link"]["broker"] == "up", 60, "the broker is up")
         seen["health"] = house.health()
-        seen["frames"] = house.frames()
+        seen["frames"] = eventually(house.without_gaps, 60, "all records arrive")
 
         house.fleet.simulation.call(house.fleet.boards[BOARD].stop)
         eventually(lambda: house.bridge.status(BOARD) == "disconnected", 60, "the board is gone")
-        seen["last will"] = house.retained(f"fanwise/home/{BOARD}/link")
+        house.broker_says("lost")
         yield seen
     finally:
         house.stop()
 
 
 def test_it_is_known_and_obeys(ran: dict[str, Any]) -> None:
-    assert ran["link"] == "online"
     for command in ("override", "explain", "auto"):
-        status, answer = ran[command]
-        assert (status, answer["ok"]) == (200, True), command
+        assert ran[command]["ok"] is True, command
 
 
 def test_all_decisions_are_stored_once_whatever_failed(ran: dict[str, Any]) -> None:
     keys = [(frame["boot"], frame["seq"]) for frame in ran["frames"]]
     assert len(set(keys)) == len(keys)
     assert {boot for boot, _ in keys} == {keys[0][0]}
-    assert sorted(seq for _, seq in keys) == list(range(1, len(keys) + 1))
     decisions = [frame for frame in ran["frames"] if frame["t"] == "dec"]
     assert "override" in {frame["rule"] for frame in decisions}
     assert len(decisions) >= 6, "one a minute at least"
@@ -166,10 +184,6 @@ def test_what_it_tells_of_its_link(ran: dict[str, Any]) -> None:
     assert link["up"] >= 4
     assert link["fail"] >= 3
     assert link["bad"] == 0
-
-
-def test_the_broker_says_that_it_is_lost(ran: dict[str, Any]) -> None:
-    assert ran["last will"] == "lost"
 
 
 def test_no_password_is_told(ran: dict[str, Any]) -> None:
