@@ -1,15 +1,18 @@
 """Stripped models: the same numbers, nothing else, and still whole .tflite files."""
 
 import random
+from importlib.util import find_spec
 
 import pytest
-
-pytest.importorskip("tensorflow", reason="`./run train` installs it")
 
 from agent.cognition.engine import ops
 from agent.cognition.engine.graph import Graph
 from host.reference import Reference, reference_available
 from training.strip import strip
+
+pytestmark = pytest.mark.skipif(
+    find_spec("tensorflow") is None, reason="tensorflow is not installed (`./run train` does so)"
+)
 
 
 def dressed(model_bytes):

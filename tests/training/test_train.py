@@ -33,10 +33,14 @@ def small(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_both_roles_end_to_end_without_recordings(small, monkeypatch, tmp_path, capfd):
     for name in ("tensorflow", "matplotlib"):
         if find_spec(name) is None:
             pytest.skip(f"{name} is not installed (`./run train` installs it)")
+    from matplotlib import font_manager  # noqa: F401
+
+    capfd.readouterr()  # the first import on a machine makes a list of fonts, and may say so
     monkeypatch.setattr(datasets, "folders", list)
     monkeypatch.setattr(datasets, "ROOT", tmp_path / "checkout")
     (tmp_path / "checkout" / "training").mkdir(parents=True)
