@@ -1,5 +1,7 @@
 """The boot counter survives what flash and power do to it; time does not wrap."""
 
+import binascii
+
 import pytest
 
 from agent.clock import Uptime, WallClock
@@ -44,6 +46,33 @@ def test_crashes_are_counted_for_ever(path):
     boot(path).crashed()
     boot(path).good()
     assert boot(path).crashes == 1
+
+
+def test_what_a_good_boot_refused_is_remembered_until_the_next_good_one(path):
+    assert boot(path).refused_before is None
+
+    def refused_by(roles, good=True):
+        state = boot(path)
+        state.refused = roles
+        if good:
+            state.good()
+        return boot(path).refused_before
+
+    assert refused_by(["cooling", "anomaly"]) == ["cooling", "anomaly"]
+    assert "anomaly" in refused_by(["anomaly"])
+    assert "cooling" not in refused_by(["cooling"], good=False)
+    # In safe mode nobody looks.
+    assert "anomaly" in refused_by(None)
+    assert "anomaly" not in refused_by([])
+
+
+@pytest.mark.parametrize("fields", ["7 1 0", "7 1 0 -", "7 1 0 12345678"])
+def test_a_file_of_older_firmware_goes_on(path, fields):
+    boot(path)
+    with open(path, "w") as file:
+        file.write(f"{fields} {binascii.crc32(fields.encode()):08x}\n")
+    state = boot(path)
+    assert (state.boot, state.refused_before) == (8, None)
 
 
 @pytest.mark.parametrize(
