@@ -93,7 +93,7 @@ class Registry:
         board = self.boards.get(device)
         if board is None or board.owner is not owner:
             return
-        if status is Status.DISCONNECTED:
+        if status in (Status.DISCONNECTED, Status.OFFLINE):
             board.owner = None
         if board.status is not status:
             board.status = status

@@ -52,6 +52,7 @@ class Writer:
         self._telemetry: dict[tuple[str, int], tuple[float, str, float, dict[str, Any]]] = {}
         self._wake = asyncio.Event()
         self._clock: ClockWatch | None = None
+        self._started = time.time(), time.monotonic()
         self._dropped = 0
         self._tell_dropped = 0.0
         self.problem: str | None = None
@@ -104,6 +105,9 @@ class Writer:
                 if time.monotonic() >= next_prune:
                     next_prune = time.monotonic() + PRUNE_EVERY_S
                     await self.prune()
+                if self.problem is not None:
+                    # Nothing was there to write since: would it be taken?
+                    await self.call(self._store.note, "bridge", "tried", str(time.time()))
                 self._recovered()
                 backoff.reset()
             except StoreBusy as error:
@@ -177,7 +181,7 @@ class Writer:
         limits, now = self.limits, time.time()
         if self._clock is None:
             seen = (await self.call(self._store.notes, "bridge")).get("clock")
-            self._clock = ClockWatch(float(seen) if seen else None, now, time.monotonic())
+            self._clock = ClockWatch(float(seen) if seen else None, *self._started)
         trusted = self._clock.trusted(now, time.monotonic())
         age_s = limits.max_age_days * 86400.0 if trusted else math.inf
         dropped, more = 0, True

@@ -13,6 +13,8 @@ from host.gateways.listening import listen
 LOG = logging.getLogger("fanwise.broker")
 HOST = "127.0.0.1"
 MAX_CONNECTIONS = 64
+# For any free port: it may be taken between looking and opening.
+TRIES = 5
 
 
 class EmbeddedBroker:
@@ -23,10 +25,21 @@ class EmbeddedBroker:
 
     async def start(self) -> int:
         """Listen; the port. Raises PortInUse, StartError."""
-        # amqtt opens its own socket: this one finds out whether the port is free.
-        probe = listen(HOST, self._port, "embedded MQTT broker", "--embedded-port N")
-        port = probe.getsockname()[1]
-        probe.close()
+        tries = 1 if self._port else TRIES
+        while True:
+            # amqtt opens its own socket: this one finds out whether the port is free.
+            probe = listen(HOST, self._port, "embedded MQTT broker", "--embedded-port N")
+            port: int = probe.getsockname()[1]
+            probe.close()
+            tries -= 1
+            try:
+                await self._open(port)
+                return port
+            except StartError:
+                if not tries:
+                    raise  # else somebody was quicker, and any other port will do
+
+    async def _open(self, port: int) -> None:
         # amqtt is slow to import, and most bridges talk to a broker elsewhere.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -57,7 +70,6 @@ class EmbeddedBroker:
             ) from error
         self._broker = broker
         event(LOG, logging.INFO, "embedded MQTT broker", url=f"mqtt://{HOST}:{port}")
-        return port
 
     async def stop(self) -> None:
         if self._broker is not None:

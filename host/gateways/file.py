@@ -63,6 +63,8 @@ class FileGateway:
         self._config = config
         self._site = core.site
         self._delivery = Delivery(core, f"file:{config.path}", config.kinds)
+        self._backoff = Backoff(1.0, 30.0)
+        self._told = False
 
     async def start(self) -> None:
         """Raises StartError if the file cannot be written."""
@@ -76,17 +78,15 @@ class FileGateway:
             ) from error
 
     async def run(self) -> None:
-        backoff = Backoff(1.0, 30.0)
-        told = False
         while True:
             try:
                 await self._delivery.run(self._send)
             except OSError as error:
-                if not told:
+                if not self._told:
                     fields = {"path": self._config.path, "reason": error.strerror}
                     event(LOG, logging.WARNING, "file takes nothing now, alarms wait", **fields)
-                    told = True
-            await asyncio.sleep(backoff.delay_s())
+                    self._told = True
+            await asyncio.sleep(self._backoff.delay_s())
 
     async def stop(self) -> None:
         self._delivery.close()
@@ -97,6 +97,8 @@ class FileGateway:
             for r in records
         ]
         await asyncio.to_thread(self._append, "".join(line + "\n" for line in lines).encode())
+        self._backoff.reset()
+        self._told = False
 
     def _append(self, data: bytes) -> None:
         """All of `data`, on disk, or an OSError and the file as it was."""

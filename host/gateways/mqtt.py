@@ -97,7 +97,7 @@ class MqttGateway:
                     await _each(boards, lambda device: self._status(client, device, "offline"))
                     await self._publish(client, self._topics.bridge_status, "offline", True)
             except (aiomqtt.MqttError, TimeoutError):
-                pass  # the last will says `lost` instead
+                client.says_goodbye = False  # the last will says `lost` instead
         if self._embedded:
             await asyncio.sleep(0.05)
             await self._embedded.stop()
@@ -122,10 +122,12 @@ class MqttGateway:
             self._say_all_again()
             await client.subscribe(self._topics.commands, QOS)
             await client.subscribe(HA_STATUS, QOS)
-            await self._publish(client, self._topics.bridge_status, "online", True)
-            settled()
+            if self._stopping:
+                return  # or the bridge would say that it is online as it goes
             self._client = client
             try:
+                await self._publish(client, self._topics.bridge_status, "online", True)
+                settled()
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._watch(subscription))
                     tasks.create_task(self._retained(client))

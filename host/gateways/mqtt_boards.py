@@ -21,7 +21,7 @@ from host.bridge.core import Core
 from host.bridge.errors import InvalidFrame
 from host.bridge.gateways import Common
 from host.bridge.link import SILENT_S, TICK_S, Intake, Link, State
-from host.bridge.registry import MAX_DEVICES
+from host.bridge.registry import MAX_DEVICES, Status
 from host.bridge.toml_table import Table
 from host.bridge.validate import DEVICE
 from host.gateways.mqtt_client import QOS, Client, connect, keep_connected, tls_context
@@ -63,7 +63,7 @@ class MqttLink(Link):
         self, device: str, site: str, keepalive_s: float, intake: Intake, outgoing: Outgoing
     ) -> None:
         super().__init__(f"mqtt:{device}", keepalive_s, intake)
-        self._name = device
+        self.name = device
         self._down = f"fanwise/{site}/{device}/down"
         self._outgoing = outgoing
 
@@ -77,8 +77,8 @@ class MqttLink(Link):
         return True
 
     def check(self, frame: dict[str, Any]) -> None:
-        if frame["t"] == "hello" and frame["dev"] != self._name:
-            raise InvalidFrame(f"dev: the topic is {self._name}'s")
+        if frame["t"] == "hello" and frame["dev"] != self.name:
+            raise InvalidFrame(f"dev: the topic is {self.name}'s")
 
     @property
     def carried(self) -> bool:
@@ -121,6 +121,8 @@ class MqttBoards:
         self._core.brokers.pop(self.name, None)
         for link in self._links.values():
             self._core.links.remove(link)
+            # Or its board would be taken, for good, for one that speaks over this link.
+            self._core.registry.status(link.name, Status.DISCONNECTED, link)
         self._links.clear()
 
     async def run(self) -> None:

@@ -64,6 +64,8 @@ class Client(aiomqtt.Client):
         # Publishes under way, oldest first: brokers confirm in order.
         self._unconfirmed: dict[object, None] = {}
         self._left = False
+        # If not, the broker publishes the last will.
+        self.says_goodbye = True
 
     async def __aenter__(self) -> "Client":
         """Raises MqttError."""
@@ -79,7 +81,7 @@ class Client(aiomqtt.Client):
 
     async def __aexit__(self, *_: object) -> None:
         try:
-            if not self._disconnected.done():
+            if self.says_goodbye and not self._disconnected.done():
                 self._client.disconnect()
                 await asyncio.wait([self._disconnected], timeout=GOODBYE_S)
             if self._disconnected.done():
@@ -210,18 +212,19 @@ async def keep_connected(
     """Connect, run `session` until the connection ends, and again, for ever.
 
     `session` gets the client, and what to call once the broker has shown that it takes messages.
-    `works` is told then, and after each try; a broker without success is logged once, unless
+    `works` is told then, and after each try; a trouble without success is logged once, unless
     `quiet`. Raises what went wrong in `session` other than the connection.
     """
     unreachable, unsteady = Backoff(0.5, 30.0), Backoff(0.5, STEADY_S)
     where = f"{broker.host}:{broker.port}"
-    told = False
+    told: set[str] = set()
     since: float | None = None
 
     def settled() -> None:
-        nonlocal told, since
+        nonlocal since
         event(log, logging.INFO, "connected", broker=where)
-        told, since = False, time.monotonic()
+        told.clear()
+        since = time.monotonic()
         works(True)
 
     while True:
@@ -235,10 +238,11 @@ async def keep_connected(
                 _, faults = error.split((aiomqtt.MqttError, OSError))
                 if faults:
                     raise faults from None  # ours, not the connection's
-            if not told and not quiet():
-                reason = _first_cause(error)
-                event(log, logging.WARNING, _trouble(reason), broker=where, reason=reason)
-                told = True
+            reason = _first_cause(error)
+            trouble = _trouble(reason)
+            if trouble not in told and not quiet():
+                event(log, logging.WARNING, trouble, broker=where, reason=reason)
+                told.add(trouble)
         finally:
             works(False)
         if since is None:
@@ -254,6 +258,8 @@ def _trouble(reason: BaseException) -> str:
     code = getattr(reason, "rc", None)
     if getattr(code, "value", code) in LOGIN_REFUSED:
         return "broker refuses the login: check the user in its url, and the password"
+    if isinstance(reason.__cause__, ssl.SSLCertVerificationError):
+        return "broker cannot be trusted: check ca_file, and the host in its url"
     return "broker not reachable"
 
 

@@ -15,6 +15,8 @@ export class Decisions {
     this.filter = filter;
     this.kind = kind;
     this.limit = SHOWN;
+    // Records that come while the list is being read: they may not be among what is read.
+    this.came = null;
     more.addEventListener("click", () => this.earlier());
     for (const select of [filter, kind]) select.addEventListener("change", () => this.reload());
   }
@@ -27,11 +29,18 @@ export class Decisions {
   }
 
   async reload() {
-    const { records, more } = await this.page();
+    const came = (this.came = []);
+    let late = false;
+    const { records, more } = await this.page().finally(() => {
+      late = came !== this.came;
+      if (!late) this.came = null;
+    });
+    if (late) return; // asked for something else since
     this.limit = SHOWN;
     this.more.hidden = !more;
     put(this.list, ...records.map(entry));
     if (!records.length) put(this.list, h("li", { class: "empty" }, this.kind.value === "alarms" ? "No fault is stored." : "No decision is stored yet."));
+    came.forEach((record) => this.add(record));
   }
 
   // One page, newest first: of one kind, or of both as far back as both were read.
@@ -62,12 +71,14 @@ export class Decisions {
   }
 
   add(record) {
+    this.came?.push(record);
     if (this.filter.value && this.filter.value !== record.dev) return;
     if (this.kind.value && (this.kind.value === "alarms") !== (record.t === "alarm")) return;
     if (this.list.querySelector(`[data-id="${record.id}"]`)) return;
     const empty = this.list.querySelector(".empty");
     if (empty) empty.remove();
-    this.list.prepend(entry(record));
+    const older = [...this.list.children].find((each) => each.dataset.id < record.id);
+    this.list.insertBefore(entry(record), older || null);
     while (this.list.children.length > this.limit) {
       this.list.lastElementChild.remove();
       this.more.hidden = false;
