@@ -1,8 +1,4 @@
-"""Headless Chromium for tests, through its debugging protocol.
-
-dump_dom(url, selector)        the page's HTML once `selector` matches
-screenshot(url, path, size)    a PNG of the page
-"""
+"""Headless Chromium for tests, through its debugging protocol."""
 
 import base64
 import contextlib
@@ -11,12 +7,13 @@ import json
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
+
+from tests.bridge.waiting import PATIENCE_S, eventually
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -24,6 +21,9 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-port=0",
 ]  # fmt: skip
+
+# What an expression brings that a new page overtook.
+BETWEEN_PAGES = ("context was destroyed", "navigated or closed", "Cannot find default execution")
 
 
 class Page:
@@ -38,7 +38,7 @@ class Page:
         self._id += 1
         self._socket.send(json.dumps({"id": self._id, "method": method, "params": params}))
         while True:
-            message = json.loads(self._socket.recv(timeout=30))
+            message = json.loads(self._socket.recv(timeout=PATIENCE_S))
             if message.get("id") == self._id:
                 if "error" in message:
                     raise RuntimeError(f"{method}: {message['error']}")
@@ -61,18 +61,37 @@ class Page:
             raise RuntimeError(f"{expression}: {result['exceptionDetails']}")
         return result["result"].get("value")
 
-    def wait_for(self, selector: str, timeout_s: float = 60) -> None:
-        """Until `selector` matches an element. Raises TimeoutError with the page's text."""
-        until = time.monotonic() + timeout_s
-        while not self.js(f"document.querySelector({json.dumps(selector)}) !== null"):
-            if time.monotonic() > until:
-                shown = str(self.js("document.body.innerText"))[:1500]
-                raise TimeoutError(f"no {selector} on the page: {self.errors}\n{shown}")
-            time.sleep(0.1)
+    def wait_for(self, selector: str, timeout_s: float = PATIENCE_S) -> None:
+        """Until `selector` matches an element. Raises AssertionError with the page's text."""
+        self.until(f"document.querySelector({json.dumps(selector)}) !== null", timeout_s)
+
+    def until(self, expression: str, timeout_s: float = PATIENCE_S) -> None:
+        """Until it is true. Raises AssertionError with the page's text."""
+
+        def true() -> bool:
+            try:
+                return bool(self.js(expression))
+            except RuntimeError as error:
+                if any(words in str(error) for words in BETWEEN_PAGES):
+                    return False
+                raise
+
+        eventually(true, timeout_s, Shown(self, expression))
 
     def picture(self, path: Path, whole: bool = False) -> None:
         result = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(result["data"]))
+
+
+class Shown:
+    """What a page shows, for the words of a failure."""
+
+    def __init__(self, page: Page, wanted: str) -> None:
+        self._page, self._wanted = page, wanted
+
+    def __str__(self) -> str:
+        shown = str(self._page.js("document.body?.innerText"))[:1500]
+        return f"{self._wanted} on the page: {self._page.errors}\n{shown}"
 
 
 @contextlib.contextmanager
@@ -92,7 +111,10 @@ def browse(
         quiet = subprocess.DEVNULL
         process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
         try:
-            with connect(_target(Path(profile)), max_size=64 << 20, open_timeout=20) as socket:
+            target = eventually(lambda: _target(Path(profile)), what="Chromium has started")
+            with connect(
+                target, max_size=64 << 20, open_timeout=PATIENCE_S, ping_interval=None
+            ) as socket:
                 page = Page(socket)
                 for domain in ("Page", "Runtime", "Log"):
                     page.call(f"{domain}.enable")
@@ -103,7 +125,8 @@ def browse(
                 )  # fmt: skip
                 scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
                 page.call("Emulation.setEmulatedMedia", features=[scheme])
-                page.call("Page.navigate", url=url)
+                # An extension's pages are there once it is loaded, a moment after the first tab.
+                eventually(lambda: "errorText" not in page.call("Page.navigate", url=url), what=url)
                 yield page
         finally:
             process.terminate()
@@ -111,7 +134,7 @@ def browse(
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(10)
+                process.wait()
 
 
 def extension_id(folder: Path) -> str:
@@ -120,36 +143,13 @@ def extension_id(folder: Path) -> str:
     return "".join(chr(ord("a") + int(digit, 16)) for digit in digest)
 
 
-def _target(profile: Path) -> str:
-    """WebSocket address of the first tab."""
+def _target(profile: Path) -> str | None:
+    """WebSocket address of the first tab; None if there is none yet."""
     import urllib.request
 
-    chosen = profile / "DevToolsActivePort"
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError, ValueError, IndexError, StopIteration):
-            port = int(chosen.read_text().split()[0])
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=5) as answer:
-                pages = json.load(answer)
-            return next(p["webSocketDebuggerUrl"] for p in pages if p["type"] == "page")
-        time.sleep(0.1)
-    raise TimeoutError("Chromium did not start")
-
-
-def dump_dom(url: str, wait_for_selector: str = "body", timeout_s: float = 60) -> str:
-    with browse(url) as page:
-        page.wait_for(wait_for_selector, timeout_s)
-        return page.js("document.documentElement.outerHTML")
-
-
-def screenshot(
-    url: str,
-    path: Path,
-    size: tuple[int, int] = (1280, 900),
-    dark: bool = False,
-    wait_for_selector: str = "body",
-) -> None:
-    with browse(url, size, dark) as page:
-        page.wait_for(wait_for_selector)
-        time.sleep(0.8)  # the chart draws in the next animation frames
-        page.picture(path)
+    with contextlib.suppress(OSError, ValueError, IndexError, StopIteration):
+        port = int((profile / "DevToolsActivePort").read_text().split()[0])
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=20) as answer:
+            pages = json.load(answer)
+        return next(p["webSocketDebuggerUrl"] for p in pages if p["type"] == "page")
+    return None

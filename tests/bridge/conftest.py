@@ -1,5 +1,6 @@
 """A bridge as its users run it: a process of its own, watched through its API."""
 
+import contextlib
 import json
 import os
 import signal
@@ -20,20 +21,12 @@ from host.bridge.errors import ConfigError
 from tests.bridge.fake_board import FakeBoard
 from tests.bridge.mosquitto import Mosquitto
 from tests.bridge.ports import free_port
+from tests.bridge.receivers import Listener
+from tests.bridge.waiting import PATIENCE_S, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def eventually(check: Callable[[], Any], timeout_s: float = 60, what: object = "") -> Any:
-    """The first true value of `check`. Raises AssertionError after `timeout_s`."""
-    until = time.monotonic() + timeout_s
-    while True:
-        value = check()
-        if value:
-            return value
-        if time.monotonic() > until:
-            raise AssertionError(f"never came true: {what or check}")
-        time.sleep(0.03)
+# Far below what a bridge would take that waited for those who do not let go.
+STOPPED_S = 30.0
 
 
 def refused(folder: Path, toml: str) -> ConfigError:
@@ -73,7 +66,7 @@ class Bridge:
         with self.log.open("ab") as log, self.out.open("ab") as out:
             self.process = subprocess.Popen(command, stdout=out, stderr=log, cwd=cwd, env=env)
         if wait:
-            eventually(self.ready, 15, "bridge is ready")
+            eventually(self.ready, what="bridge is ready")
         return self
 
     def ready(self) -> bool:
@@ -81,7 +74,7 @@ class Bridge:
         assert self.process.poll() is None, self.log.read_text()
         try:
             return bool(self.get("/ready")["ready"])
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             return False
 
     def get(self, path: str, **headers: str) -> Any:
@@ -93,7 +86,7 @@ class Bridge:
         data = None if body is None else json.dumps(body).encode()
         asked = urllib.request.Request(self.url + path, data, headers or {})
         try:
-            with urllib.request.urlopen(asked, timeout=15) as answer:
+            with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:
                 status, text = answer.status, answer.read()
         except urllib.error.HTTPError as error:
             status, text = error.code, error.read()
@@ -117,20 +110,27 @@ class Bridge:
 
     def keys(self, device: str) -> list[tuple[int, int]]:
         """(boot, seq) of all stored records, straight from the file."""
-        with sqlite3.connect(f"file:{self.store}?mode=ro", uri=True) as db:
-            sql = "SELECT boot, seq FROM records WHERE device=? ORDER BY boot, seq"
+        sql = "SELECT boot, seq FROM records WHERE device=? ORDER BY boot, seq"
+        uri = f"file:{self.store}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, PATIENCE_S, uri=True)) as db:
             return [tuple(row) for row in db.execute(sql, (device,))]
 
-    def kill(self, number: int = signal.SIGKILL) -> None:
+    def delivered(self, gateway: str) -> bool:
+        """Whether nothing waits for a gateway any more: what it has sent will not come again."""
+        waiting = f'fanwise_gateway_waiting_records{{gateway="{gateway}"}} 0.0'
+        return waiting in self.request("/metrics")[1].splitlines()
+
+    def kill(self) -> None:
         assert self.process
-        self.process.send_signal(number)
-        self.process.wait(10)
+        self.process.kill()
+        self.process.wait(PATIENCE_S)
 
     def stop(self) -> float:
-        """SIGTERM; seconds until it ended."""
+        """SIGTERM, and it ends, whatever it is in the middle of; after how many seconds."""
         assert self.process
         begun = time.monotonic()
-        self.kill(signal.SIGTERM)
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(STOPPED_S) == 0
         return time.monotonic() - begun
 
 
@@ -153,3 +153,16 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     broker = Mosquitto(tmp_path)
     yield broker
     broker.kill()
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[[int], Listener]]:
+    made: list[Listener] = []
+
+    def make(port: int) -> Listener:
+        made.append(Listener(port))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()

@@ -35,7 +35,7 @@ class FakeBoard:
         self.queue: list[dict[str, Any]] = []
         self.host_text = b""
         self._volatile = self._durable = 0
-        self._born = time.monotonic()
+        self.born_s = time.monotonic()
         self._lock = threading.RLock()
         self._next_repeat = 0.0
         self._sent: set[tuple[int, int]] = set()
@@ -58,7 +58,7 @@ class FakeBoard:
     def close(self) -> None:
         """Pull the plug: the path vanishes, the bridge reads a hang-up."""
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join()
         if self.path.is_symlink():
             self.path.unlink()
         os.close(self._master)
@@ -89,7 +89,7 @@ class FakeBoard:
                     time.sleep(0.002)
 
     def head(self, kind: str, seq: int) -> dict[str, Any]:
-        ms = int((time.monotonic() - self._born) * 1000)
+        ms = int((time.monotonic() - self.born_s) * 1000)
         at = int(time.time()) + self.clock_error_s
         return {"t": kind, "boot": self.boot, "seq": seq, "ms": ms, "at": at}
 
@@ -104,6 +104,12 @@ class FakeBoard:
             "hello", dev=self.device, fw="0.1.0", board="sim", cause="power_on", models=models,
             feat=["case_mc"], free=81234, limit_mc=45000, safe=False, queued=0, dropped=0,
         )  # fmt: skip
+
+    def bye(self, sleep_s: int) -> None:
+        """Go to sleep: nothing comes behind it."""
+        with self._lock:
+            self.answers = self.hello_wanted = False
+            self.volatile("bye", sleep_s=sleep_s)
 
     def tel(self, **members: Any) -> None:
         values = {
@@ -151,11 +157,15 @@ class FakeBoard:
             self._pump()
 
     def _frame(self, frame: dict[str, Any]) -> None:
-        self.received.append(frame)
+        """Whoever sees what was received sends behind what this answers."""
+        with self._lock:
+            self.received.append(frame)
+            self._answer(frame)
+
+    def _answer(self, frame: dict[str, Any]) -> None:
         if frame["t"] == "ack":
-            with self._lock:
-                self.acked |= {tuple(key) for key in frame["acks"]}
-                self.queue = [f for f in self.queue if (f["boot"], f["seq"]) not in self.acked]
+            self.acked |= {tuple(key) for key in frame["acks"]}
+            self.queue = [f for f in self.queue if (f["boot"], f["seq"]) not in self.acked]
         elif frame["t"] == "cmd":
             if frame["name"] == "rebirth" and self.hello_wanted:
                 self.hello()

@@ -53,7 +53,7 @@ class Told:
     def __init__(self) -> None:
         self.count = 0
 
-    async def publish(self, topic: str, payload: bytes, *_: Any, **__: Any) -> None:
+    async def hand_over(self, topic: str, payload: bytes, *_: Any, **__: Any) -> None:
         assert "#" not in topic, topic
         assert "+" not in topic, topic
         self.count += 1

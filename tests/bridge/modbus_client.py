@@ -10,13 +10,14 @@ from pathlib import Path
 from tests.bridge.conftest import Bridge, eventually
 from tests.bridge.fake_board import FakeBoard
 from tests.bridge.ports import free_port
+from tests.bridge.waiting import PATIENCE_S
 
 
 class RawClient:
     """Sends requests as bytes; a response is a function code and its data, None at the end."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), 10)
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
         self._file = self._socket.makefile("rb")
         self._number = 0
 

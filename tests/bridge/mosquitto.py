@@ -1,12 +1,14 @@
 """A real mosquitto for a test."""
 
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.bridge.ports import free_port
+from tests.bridge.waiting import PATIENCE_S, eventually
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/opt/homebrew/sbin")
 needs_mosquitto = pytest.mark.skipif(not MOSQUITTO, reason="mosquitto is not installed")
@@ -25,14 +27,24 @@ class Mosquitto:
         self.start()
 
     def start(self) -> None:
+        """Returns when it takes connections."""
         assert MOSQUITTO
         command = [MOSQUITTO, "-c", str(self._config)]
         quiet = subprocess.DEVNULL
         self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
+        eventually(self._listens, what="mosquitto listens")
+
+    def _listens(self) -> bool:
+        assert self._process.poll() is None, f"mosquitto ended: {self._process.returncode}"
+        try:
+            socket.create_connection(("127.0.0.1", self.port), PATIENCE_S).close()
+        except OSError:
+            return False
+        return True
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(PATIENCE_S)
 
     def signal(self, number: int) -> None:
         self._process.send_signal(number)

@@ -6,6 +6,8 @@ import socket
 import threading
 from enum import Enum
 
+from tests.bridge.waiting import PATIENCE_S
+
 
 class Network(Enum):
     PASSES = 1
@@ -34,7 +36,7 @@ class Proxy:
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join(PATIENCE_S)
         for each in [*self._peers, self._listener]:
             each.close()
 
@@ -51,9 +53,13 @@ class Proxy:
         try:
             if self.network is Network.REFUSES:
                 raise ConnectionRefusedError
-            far = socket.create_connection(self._target, 1)
+            far = socket.create_connection(self._target, 5)
         except OSError:
             near.close()
+            return
+        if self.network is Network.REFUSES:  # by now: who set that counts on it
+            near.close()
+            far.close()
             return
         for each, peer in ((near, far), (far, near)):
             self._peers[each] = peer

@@ -10,7 +10,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.bridge.conftest import eventually
+from tests.bridge.waiting import PATIENCE_S, eventually
 
 # Device, boot and sequence number of a record.
 Key = tuple[str, int, int]
@@ -37,7 +37,7 @@ class Subscriber:
         self._ready.clear()
         eventually(self._try)
         self._client.loop_start()
-        assert self._ready.wait(20), "never subscribed"
+        assert self._ready.wait(PATIENCE_S), "never subscribed"
 
     def leave(self) -> None:
         self._client.loop_stop()
@@ -55,6 +55,51 @@ class Subscriber:
     def _message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
         body = json.loads(message.payload)
         self.events[body["dev"], body["boot"], body["seq"]] += 1
+
+
+class Listener:
+    """Subscribes to everything; keeps what came in, retained or not."""
+
+    def __init__(self, port: int) -> None:
+        self.retained: dict[str, str] = {}
+        self.all: list[tuple[str, str]] = []
+        self._ready = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
+        self._client.on_connect = lambda client, *_: client.subscribe("#", 1)
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_message = self._message
+        eventually(lambda: self._try(port), what="broker accepts connections")
+        self._client.loop_start()
+        assert self._ready.wait(PATIENCE_S)
+
+    def _try(self, port: int) -> bool:
+        try:
+            self._client.connect("127.0.0.1", port)
+        except OSError:
+            return False
+        return True
+
+    def _message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
+        text = message.payload.decode()
+        self.all.append((message.topic, text))
+        if message.retain:
+            self.retained[message.topic] = text
+
+    def of(self, topic: str) -> list[Any]:
+        return [json.loads(text) for name, text in list(self.all) if name == topic]
+
+    def last(self, topic: str) -> str | None:
+        found = [text for name, text in list(self.all) if name == topic]
+        return found[-1] if found else None
+
+    def publish(self, topic: str, payload: str, retain: bool = False) -> None:
+        sent = self._client.publish(topic, payload, 1, retain)
+        sent.wait_for_publish(PATIENCE_S)
+        assert sent.is_published()
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
 
 
 class Webhook:

@@ -122,6 +122,6 @@ def test_a_running_bridge_goes_on(bridge: Bridge, board: FakeBoard) -> None:
             file.truncate(0)
     for _ in range(20):
         board.decide()
-    eventually(lambda: not board.queue, 20, "records are taken again")
+    eventually(lambda: not board.queue, what="records are taken again")
     eventually(lambda: bridge.get("/ready")["ready"])
     assert (7, 40) in bridge.keys("box-one")

@@ -4,7 +4,6 @@ import http.server
 import json
 import re
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,8 @@ from tests.bridge.fake_board import FakeBoard
 needs_chromium = pytest.mark.skipif(not browser.CHROMIUM, reason="Chromium is not installed")
 EXTENSION = ROOT / "deploy" / "chrome-extension"
 TOKEN = "a-viewer-for-the-wiki"
-EXPECTED = "ERR_CONNECTION|favicon.ico"
+# Whatever a bridge that is killed was just answering.
+EXPECTED = "net::ERR_|favicon.ico"
 REASON = "Fan on because the case would reach 45.4 C"
 
 
@@ -70,11 +70,8 @@ SHOWN = f"{ELEMENT}?.shadowRoot?.textContent || ''"
 
 
 def until_shown(page: browser.Page, words: str) -> str:
-    until = time.monotonic() + 20
-    while words not in (text := str(page.js(SHOWN))):
-        assert time.monotonic() < until, f"{words!r} never shown: {text!r} {page.errors}"
-        time.sleep(0.1)
-    return text
+    page.until(f"({SHOWN}).includes({json.dumps(words)})")
+    return str(page.js(SHOWN))
 
 
 @needs_chromium
@@ -118,7 +115,7 @@ def test_only_configured_origins_may_read(bridge: Bridge, board: FakeBoard, tmp_
 
 def allowed_origin(bridge: Bridge, path: str, headers: dict[str, str]) -> str | None:
     asked = urllib.request.Request(bridge.url + path, headers=headers)
-    with urllib.request.urlopen(asked, timeout=10) as answer:
+    with urllib.request.urlopen(asked, timeout=60) as answer:
         return answer.headers.get("Access-Control-Allow-Origin")
 
 
@@ -137,22 +134,21 @@ def test_the_extension(bridge: Bridge, board: FakeBoard, tmp_path: Path) -> None
             page.js(f"document.getElementById('{field}').value = {json.dumps(value)}")
         page.js("document.querySelector('button').click()")
         said = "document.getElementById('said').textContent"
-        eventually(lambda: page.js(said) == "Saved. The bridge knows 1 board.", 15, "saved")
+        page.until(f"{said} === 'Saved. The bridge knows 1 board.'")
         page.call("Page.navigate", url=f"{home}/popup.html")
         page.wait_for("article[data-device='box-one'][data-fan='ON']")
         text = page.js("document.body.innerText")
         assert "44.3 °C" in text
         assert REASON in text
-        badge = "chrome.action.getBadgeText({})"
-        eventually(lambda: page.js(badge) == "44°", 15, "badge")
+        badge = "chrome.action.getBadgeText({}).then(text => text === '{0}')"
+        page.until(badge.replace("{0}", "44°"))
         board.durable("alarm", kind="fan", on=1, why="Fan stands still", val=0)
         page.wait_for("article[data-state='alarm'] .alarm")
-        eventually(lambda: page.js(badge) == "!", 15, "badge")
+        page.until(badge.replace("{0}", "!"))
         page.picture(tmp_path / "popup.png")
         bridge.kill()
-        page.wait_for(".note")
-        assert "cannot be reached" in page.js("document.body.innerText")
-        eventually(lambda: page.js(badge) == "?", 15, "badge")
+        page.until("document.body.innerText.includes('cannot be reached')")
+        page.until(badge.replace("{0}", "?"))
         assert [e for e in page.errors if not re.search(EXPECTED, e)] == []
 
 

@@ -53,7 +53,7 @@ def test_a_malformed_record_that_is_no_text_holds_up_nothing(tmp_path: Path) -> 
             await asyncio.sleep(0.01)
         writer.cancel()
 
-    asyncio.run(asyncio.wait_for(say(), 10))
+    asyncio.run(asyncio.wait_for(say(), 60))
     stored = target.core.store.records()
     rejected = target.core.store.read("SELECT seq FROM rejected ORDER BY seq", ())
     assert [record.seq for record in stored] == [4]

@@ -1,7 +1,6 @@
 """The bridge process against scripted boards on real ptys."""
 
 import asyncio
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from host.bridge.store_settings import StoreConfig
 from host.bridge.writer import Writer
 from tests.bridge.conftest import Bridge, eventually
 from tests.bridge.fake_board import FakeBoard, decision
+from tests.bridge.waiting import PATIENCE_S
 
 
 def stats(bridge: Bridge, device: str) -> dict[str, int]:
@@ -31,10 +31,11 @@ def stats(bridge: Bridge, device: str) -> dict[str, int]:
 def test_a_board_is_greeted_and_its_records_stored_then_acknowledged(
     bridge: Bridge, board: FakeBoard
 ) -> None:
+    begun = int(time.time())
     bridge.start("--port", str(board.path))
     eventually(lambda: bridge.status("box-one") == "online")
     clock = next(f for f in board.received if f["t"] == "clock")
-    assert abs(clock["at"] - time.time()) < 5
+    assert begun <= clock["at"] <= time.time()
     for _ in range(10):
         board.decide()
     board.durable("alarm", kind="fan", on=1, why="Fan stands still", val=0)
@@ -107,12 +108,12 @@ def test_kill_9_in_the_stream_loses_and_doubles_nothing(bridge: Bridge, board: F
             board.decide()
         total += records
         # Killed with frames on the line, in the queue, and on the way to the disk.
-        eventually(lambda already=already: len(board.acked) > already + 15, 20)
-        bridge.kill(signal.SIGKILL)
+        eventually(lambda already=already: len(board.acked) > already + 15)
+        bridge.kill()
     bridge.start(*arguments)
-    eventually(lambda: not board.queue, 30)
+    eventually(lambda: not board.queue)
     assert bridge.keys("box-one") == [(7, n) for n in range(1, total + 1)]
-    assert bridge.stop() < 2.0
+    bridge.stop()
 
 
 def test_port_waited_for_removed_and_back(bridge: Bridge, tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ def test_port_waited_for_removed_and_back(bridge: Bridge, tmp_path: Path) -> Non
         assert board.path.is_symlink() is False
         board.open()
         board.decide()
-        eventually(lambda: (1, 2) in board.acked, 15)
+        eventually(lambda: (1, 2) in board.acked)
         assert bridge.status("box-one") == "online"
     waiting = [line for line in bridge.log.read_text().splitlines() if "waiting" in line]
     assert 1 <= len(waiting) <= 3  # said once per absence, not per attempt
@@ -148,12 +149,13 @@ def test_a_restarted_board_on_the_same_line(bridge: Bridge, board: FakeBoard) ->
 def test_old_readings_from_the_ring_are_never_shown_as_now(
     bridge: Bridge, board: FakeBoard
 ) -> None:
+    board.born_s -= 3600
     bridge.start("--port", str(board.path))
     eventually(lambda: bridge.status("box-one") == "online")
     for case_mc in (41000, 42000):
         board.tel(case_mc=case_mc)
     head = board.head("tel", 1)
-    late = {**head, "ms": max(0, head["ms"] - 1000), "case_mc": 30000, "fan": 0}
+    late = {**head, "ms": head["ms"] - 600_000, "case_mc": 30000, "fan": 0}
     board.raw(frames.encode(late))
 
     def cases() -> list[int]:
@@ -197,7 +199,7 @@ def test_two_boards_with_one_id(bridge: Bridge, board: FakeBoard, tmp_path: Path
         eventually(lambda: winner.acked)
         assert not loser.acked
         winner.close()
-        eventually(lambda: loser.acked, 15, "the other one takes over")
+        eventually(lambda: loser.acked, what="the other one takes over")
 
 
 def test_commands_reach_the_board_and_time_out(bridge: Bridge, board: FakeBoard) -> None:
@@ -212,7 +214,7 @@ def test_commands_reach_the_board_and_time_out(bridge: Bridge, board: FakeBoard)
     board.answers = False
     begun = time.monotonic()
     status, answer = bridge.command("box-one", "auto")
-    assert 9 < time.monotonic() - begun < 13
+    assert time.monotonic() - begun > 9
     assert "no answer within 10 s" in answer["msg"]
     audit = bridge.get("/api/commands")["commands"]
     assert [(entry["name"], entry["ok"]) for entry in audit] == [
@@ -233,11 +235,11 @@ def test_full_disk_leaves_records_with_the_board(bridge: Bridge, board: FakeBoar
     resource.prlimit(bridge.process.pid, resource.RLIMIT_FSIZE, (used, unlimited[1]))
     for _ in range(40):
         board.decide()
-    eventually(lambda: not bridge.get("/ready")["ready"], 10, "the store says it is full")
+    eventually(lambda: not bridge.get("/ready")["ready"], what="the store says it is full")
     assert board.queue
     assert bridge.process.poll() is None
     resource.prlimit(bridge.process.pid, resource.RLIMIT_FSIZE, unlimited)
-    eventually(lambda: not board.queue, 20, "everything is taken after all")
+    eventually(lambda: not board.queue, what="everything is taken after all")
     assert bridge.keys("box-one") == [(7, n) for n in range(1, 41)]
     eventually(lambda: bridge.get("/ready")["ready"])
 
@@ -252,22 +254,24 @@ async def _silent_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     registry = Registry(Hub())
     store = Store(tmp_path / "s.db")
     writer = Writer(store, StoreConfig(), registry.stored)
+    states: asyncio.Queue[State] = asyncio.Queue()
+
+    class Watched(SerialLink):
+        def enter(self, state: State, detail: str = "") -> None:
+            if state is not self.state:
+                states.put_nowait(state)
+            super().enter(state, detail)
+
     with FakeBoard(tmp_path / "b", "box-one", answers=False) as board:
         intake = Intake(writer, registry, lambda *_: None)
-        link = SerialLink(str(board.path), 115200, 0.1, intake)
+        link = Watched(str(board.path), 115200, 0.1, intake)
         task = asyncio.create_task(link.run())
-        seen = [link.state]
-        wanted = [State.ONLINE, State.LOST, State.ONLINE]
-        for _ in range(200):
-            await asyncio.sleep(0.02)
-            if seen[-1] is not link.state:
-                seen.append(link.state)
-                if link.state is State.LOST:
-                    board.tel()
-            if seen[-3:] == wanted:
-                break
+        for wanted in (State.CONNECTING, State.ONLINE, State.LOST, State.ONLINE):
+            async with asyncio.timeout(PATIENCE_S):
+                assert await states.get() is wanted
+            if wanted is State.LOST:
+                board.tel()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert seen[-3:] == wanted
-    assert board.commands("ping")
+        eventually(lambda: board.commands("ping"))
     store.close()

@@ -56,7 +56,7 @@ def text(bridge: Bridge) -> str:
 def test_what_promtool_says(scraped: tuple[str, Samples]) -> None:
     found, samples = scraped
     done = subprocess.run(
-        [str(PROMTOOL), "check", "metrics"], input=found, capture_output=True, text=True, timeout=30
+        [str(PROMTOOL), "check", "metrics"], input=found, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
     expected = {

@@ -12,6 +12,7 @@ from host.gateways.modbus_map import table
 from tests.bridge.conftest import ROOT, eventually, refused
 from tests.bridge.fake_board import FakeBoard
 from tests.bridge.modbus_client import RawClient, Served
+from tests.bridge.waiting import PATIENCE_S
 from tests.provision import find_peer
 
 MBPOLL = find_peer("mbpoll")
@@ -50,16 +51,12 @@ def bridge(tmp_path: Path) -> Iterator[Served]:
 
 def test_readings_and_holds(bridge: Served, board: FakeBoard) -> None:
     bridge.serve(board, "role = 'operator'\nhold_s = 600")
-    client = ModbusTcpClient("127.0.0.1", port=bridge.modbus, timeout=12)
+    client = ModbusTcpClient("127.0.0.1", port=bridge.modbus, timeout=PATIENCE_S)
     assert client.connect()
 
-    def read(count: int = 37, unit: int = 1) -> list[int]:
-        found = client.read_input_registers(0, count=count, device_id=unit)
+    def read() -> list[int]:
+        found = client.read_input_registers(0, count=37, device_id=1)
         assert not found.isError(), found
-        assert (
-            client.read_holding_registers(3, count=5, device_id=unit).registers
-            == (found.registers[3:8])
-        )
         return found.registers
 
     board.tel(case_mc=-1234, ambient_mc=None, fan=1, fan_rpm=1850, power_mw=70_000, score=99_999)
@@ -68,7 +65,8 @@ def test_readings_and_holds(bridge: Served, board: FakeBoard) -> None:
     eventually(lambda: read()[20] == 0b1010)
     words = read()
     assert words[:2] == [1, 0]
-    assert words[2] < 30
+    assert words[2] < 300
+    assert client.read_holding_registers(3, count=5, device_id=1).registers == words[3:8]
     assert words[3:8] == [0x10000 - 12, 0x8000, 454, 431, 450]
     assert words[8:16] == [1, 70_000 - 0x10000, 1, 1850, 1, 99_999 - 0x10000, 0, 90]
     assert words[16:20] == [0, 0, 0, 3]
@@ -180,7 +178,7 @@ def test_units_stay(bridge: Served, board: FakeBoard, tmp_path: Path) -> None:
         f"ports=['/dev/ptmx']\n[store]\npath='{bridge.store}'\n[modbus]\n[modbus.units]\nbox-a=1\n"
     )
     printed = subprocess.run(
-        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=30
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=60
     ).stdout
     assert printed.endswith("| 1 | box-a |\n| 2 | box-one |\n"), printed
 
@@ -197,8 +195,8 @@ def test_mbpoll(bridge: Served, board: FakeBoard) -> None:
 
     def mbpoll(*options: str, write: str = "") -> str:
         command = [str(MBPOLL), "-m", "tcp", "-p", str(bridge.modbus), "-a", "1", "-0", "-1", "-q"]
-        command += [*options, "-o", "5", "127.0.0.1", *([write] if write else [])]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        command += [*options, "-o", "10", "127.0.0.1", *([write] if write else [])]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         return done.stdout + done.stderr
 
     eventually(lambda: "443" in mbpoll("-t", "3", "-r", "3", "-c", "1"))

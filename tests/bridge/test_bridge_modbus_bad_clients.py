@@ -16,6 +16,7 @@ from pymodbus.exceptions import ModbusException
 from tests.bridge.conftest import eventually
 from tests.bridge.fake_board import FakeBoard
 from tests.bridge.modbus_client import RawClient, Served, certificates
+from tests.bridge.waiting import PATIENCE_S
 
 FUZZ_FRAMES = int(os.environ.get("FANWISE_MODBUS_FUZZ", "3000"))
 
@@ -29,7 +30,7 @@ def bridge(tmp_path: Path) -> Iterator[Served]:
 
 
 def test_bytes_of_all_kinds_never_hurt(bridge: Served, board: FakeBoard) -> None:
-    bridge.serve(board, "role = 'operator'\nconnections = 4\nrequests_per_s = 10000")
+    bridge.serve(board, "role = 'operator'\nconnections = 64\nrequests_per_s = 10000")
     dice = random.Random(5)
     sent = 0
     while sent < FUZZ_FRAMES:
@@ -98,7 +99,7 @@ def test_tls_lets_in_who_has_a_certificate(
         if name:
             context.load_cert_chain(files[f"{name}.pem"], files[f"{name}.key"])
         return ModbusTlsClient(
-            "127.0.0.1", port=bridge.modbus, sslctx=context, timeout=5, retries=0
+            "127.0.0.1", port=bridge.modbus, sslctx=context, timeout=PATIENCE_S, retries=0
         )
 
     client = connect("plc")

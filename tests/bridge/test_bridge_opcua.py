@@ -18,6 +18,7 @@ from host.gateways import opcua_map, opcua_settings
 from tests.bridge.conftest import ROOT, Bridge, eventually, refused
 from tests.bridge.fake_board import FakeBoard
 from tests.bridge.ports import free_port
+from tests.bridge.waiting import PATIENCE_S
 
 needs_asyncua = pytest.mark.skipif(
     importlib.util.find_spec("asyncua") is None, reason="asyncua is not installed"
@@ -76,14 +77,14 @@ class Plant:
         self.settings.write_text(listen + users)
 
     def ready(self, times: int = 1) -> None:
-        eventually(lambda: self.said("opcua ready") == times, 60, "OPC UA is ready")
+        eventually(lambda: self.said("opcua ready") == times, what="OPC UA is ready")
 
     def said(self, words: str) -> int:
         return self.bridge.log.read_text().count(words)
 
     @contextlib.asynccontextmanager
     async def client(self, user: str = "", token: str = "", policy: str = "") -> AsyncIterator[Any]:
-        client = asyncua.Client(f"opc.tcp://127.0.0.1:{self.port}", timeout=20)
+        client = asyncua.Client(f"opc.tcp://127.0.0.1:{self.port}", timeout=PATIENCE_S)
         if policy:
             certificate = await self.certificate()
             await client.set_security_string(f"{policy},SignAndEncrypt,{certificate}")
@@ -119,7 +120,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
         yield made
         assert made.bridge.process
         assert made.bridge.process.poll() is None
-        assert made.bridge.stop() < 10
+        made.bridge.stop()
         assert made.said("Traceback") == 0, made.bridge.log.read_text()
         assert not any(made.said(token) for token in TOKENS.values())
 
@@ -129,15 +130,14 @@ ua: Any
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(asyncio.wait_for(work, 60))
+    return asyncio.run(asyncio.wait_for(work, 4 * PATIENCE_S))
 
 
 async def soon(check: Any) -> Any:
-    for _ in range(300):
-        if found := await check():
-            return found
-        await asyncio.sleep(0.05)
-    raise AssertionError("never came true")
+    async with asyncio.timeout(PATIENCE_S):
+        while not (found := await check()):
+            await asyncio.sleep(0.05)
+    return found
 
 
 async def board_of(client: Any) -> Any:
@@ -280,12 +280,12 @@ def endless(sock: socket.socket) -> None:
 
 @needs_asyncua
 def test_a_message_without_end_ends_the_connection(plant: Plant) -> None:
-    with socket.create_connection(("127.0.0.1", plant.port), 10) as sock:
+    with socket.create_connection(("127.0.0.1", plant.port), PATIENCE_S) as sock:
         sock.sendall(b"MSGF" + struct.pack("<I", 0x7FFFFFFF) + bytes(100))
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
             endless(sock)
     for junk in (os.urandom(4000), b"HELF\x08\0\0\0", b"OPNF\xff\0\0\0" + bytes(300)):
-        with socket.create_connection(("127.0.0.1", plant.port), 10) as sock:
+        with socket.create_connection(("127.0.0.1", plant.port), PATIENCE_S) as sock:
             sock.sendall(junk)
 
 

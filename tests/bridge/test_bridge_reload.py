@@ -21,7 +21,7 @@ def test_ports_and_gateways_change_while_frames_flow(
     write(file, [board.path], bridge.port)
     command = ["--config", str(file), "--store", str(bridge.store)]
     bridge.start(*command, http=False, wait=False)
-    eventually(bridge.ready, 15)
+    eventually(bridge.ready)
     eventually(lambda: bridge.status("box-one") == "online")
     assert bridge.process
     with FakeBoard(tmp_path / "second", "box-two", boot=3) as second:
@@ -61,7 +61,7 @@ def boards(bridge: Bridge) -> list[dict[str, object]]:
 def test_a_sleeping_board_is_not_lost(bridge: Bridge, board: FakeBoard) -> None:
     bridge.start("--port", str(board.path))
     eventually(lambda: bridge.status("box-one") == "online")
-    board.volatile("bye", sleep_s=600)
+    board.bye(600)
     eventually(lambda: bridge.status("box-one") == "sleeping")
     board.tel()
     eventually(lambda: bridge.status("box-one") == "online", what="it woke")

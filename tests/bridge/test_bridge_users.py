@@ -16,6 +16,7 @@ from host.bridge.users import Role, User, Users, Who
 from host.bridge.writer import Writer
 from tests.bridge.conftest import Bridge, eventually, refused
 from tests.bridge.fake_board import FakeBoard
+from tests.bridge.waiting import PATIENCE_S
 
 TOKENS = {name: f"{name}-token-0123456789" for name in ("vera", "otto", "ada")}
 ROLES = {"vera": "viewer", "otto": "operator", "ada": "admin"}
@@ -76,8 +77,7 @@ def guarded(bridge: Bridge, board: FakeBoard, tmp_path: Path) -> Bridge:
     ]
     file = tmp_path / "bridge.toml"
     file.write_text("".join(tables))
-    bridge.start("--config", str(file), "--port", str(board.path), wait=False)
-    eventually(bridge.ready, 15)
+    bridge.start("--config", str(file), "--port", str(board.path))
     ask = {"Authorization": f"Bearer {TOKENS['vera']}"}
     eventually(lambda: bridge.get("/api/boards", **ask)["boards"])
     return bridge
@@ -118,16 +118,17 @@ def test_a_command_is_audited_though_who_asked_went_away(tmp_path: Path) -> None
         commands = Commands(lambda device, frame: not sent.append(frame), writer, store)
         who = Who("otto", Role.OPERATOR, "modbus")
         asking = asyncio.create_task(commands.request("box", "auto", {}, who))
-        await asyncio.sleep(0.01)
+        while not sent:
+            await asyncio.sleep(0)
         asking.cancel()
-        await asyncio.sleep(0.01)
+        await asyncio.gather(asking, return_exceptions=True)
         commands.answered("box", {"id": sent[0]["id"], "ok": True})
-        await asyncio.sleep(0.01)
-        rows = await writer.call(audit.newest, store, 10)
+        while not (rows := await writer.call(audit.newest, store, 10)):
+            await asyncio.sleep(0.01)
         await writer.drain()
         return rows
 
-    (row,) = asyncio.run(ask())
+    (row,) = asyncio.run(asyncio.wait_for(ask(), PATIENCE_S))
     assert (row["who"], row["name"], bool(row["ok"])) == ("otto", "auto", True)
 
 

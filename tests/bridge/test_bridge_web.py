@@ -1,20 +1,19 @@
 """The live page: what it shows, and whom it lets in."""
 
 import contextlib
-import re
-import shutil
 import socket
+import threading
 import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from host.gateways.web import app
 from host.gateways.web.security import Rate
 from tests.bridge import browser
 from tests.bridge.conftest import Bridge, eventually
 from tests.bridge.fake_board import FakeBoard
+from tests.bridge.waiting import PATIENCE_S
 
 needs_chromium = pytest.mark.skipif(not browser.CHROMIUM, reason="Chromium is not installed")
 TOKEN = "correct-horse-battery"
@@ -38,14 +37,14 @@ def test_a_browser_shows_a_decision_with_its_reason_and_bars(
 ) -> None:
     with browser.browse(served.url) as page:
         page.wait_for(".decision .phi-bar")
-        assert page.js("document.querySelector('.temp span').textContent") == "44.3"
+        page.until("document.querySelector('.temp span')?.textContent === '44.3'")
         reason = page.js("document.querySelector('.decision .reason').textContent")
         assert reason.startswith("Fan on because the case would reach 45.4 C")
         values = page.js("[...document.querySelectorAll('.phi-value')].map(e => e.textContent)")
         assert values[0] == "+0.82 K"
         assert "−0.29 K" in values
         assert "adds up exactly" in page.js("document.querySelector('.phi-sum').textContent")
-        assert page.js("document.querySelector('.chart canvas') !== null")
+        page.wait_for(".chart canvas")
         # Live: what comes now shows up without a reload, and text stays text.
         board.decide(why="<img src=x onerror=alert(1)> on", set=0, rule="thermostat", phi=None)
         page.wait_for(".decision[data-seq='2']")
@@ -61,7 +60,8 @@ def test_a_browser_shows_a_decision_with_its_reason_and_bars(
         served.stop()
         page.wait_for("#stream[data-state='gone']")
         served.start("--port", str(board.path))
-        page.wait_for("#stream[data-state='live']", 20)
+        eventually(lambda: served.status("box-one") == "online")
+        page.wait_for("#stream[data-state='live']")
         page.wait_for(".status[data-status='online']")
         page.js("document.querySelectorAll('.actions button')[2].click()")
         eventually(lambda: board.commands("auto"))
@@ -76,18 +76,6 @@ def test_no_sideways_scrolling_on_a_phone(served: Bridge) -> None:
     with browser.browse(served.url, size=(360, 740), dark=True) as page:
         page.wait_for(".decision .phi-bar")
         assert page.js("document.documentElement.scrollWidth") <= 360
-
-
-def test_the_page_needs_nothing_from_elsewhere() -> None:
-    for file in app.STATIC.rglob("*"):
-        if file.suffix in (".html", ".css", ".js"):
-            outside = re.findall(
-                r"(?:src|href|url|import|fetch)\W{1,3}(?:https?:)?//", file.read_text()
-            )
-            assert not outside, file
-        if file.suffix == ".html":
-            text = file.read_text()
-            assert not re.search(r"<script(?![^>]*src=)|style=|\son\w+=", text), file
 
 
 def test_api(served: Bridge, board: FakeBoard) -> None:
@@ -138,7 +126,7 @@ def test_refusals(served: Bridge, board: FakeBoard) -> None:
     assert served.request("/api/commands", ["x"], own)[0] == 400
     assert served.request("/api/commands", {**good, "device": "nobody"}, own)[0] == 404
     assert served.request("/api/commands", good, own)[0] == 200
-    with urllib.request.urlopen(served.url, timeout=5) as answer:
+    with urllib.request.urlopen(served.url, timeout=PATIENCE_S) as answer:
         policy = answer.headers["Content-Security-Policy"]
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy
@@ -148,8 +136,7 @@ def test_login(bridge: Bridge, board: FakeBoard, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(TOKEN + "\n")
     config = tmp_path / "bridge.toml"
     config.write_text(f"[web]\ntoken_file = '{tmp_path / 'token'}'\nlisten = '0.0.0.0:1'\n")
-    bridge.start("--config", str(config), "--port", str(board.path), wait=False)
-    eventually(lambda: bridge.ready())
+    bridge.start("--config", str(config), "--port", str(board.path))
     for path in ("/api/boards", "/events", "/api/commands", "/api/session"):
         assert bridge.request(path)[0] == 401, path
     assert bridge.request("/api/boards", headers={"Authorization": "Bearer wrong"})[0] == 401
@@ -170,7 +157,7 @@ def test_login(bridge: Bridge, board: FakeBoard, tmp_path: Path) -> None:
             page.js(f"document.querySelector('#token').value = '{TOKEN}'")
             page.js("document.querySelector('button').click()")
             page.wait_for(".board[data-device='box-one']")
-            assert page.js("document.cookie") == ""
+            page.until("document.cookie === ''")
             assert "login who=admin address=127.0.0.1" in bridge.log.read_text()
 
 
@@ -185,7 +172,7 @@ def test_a_browser_that_reads_nothing_holds_up_nobody(served: Bridge, board: Fak
         board.decide()
         eventually(lambda: (7, 2) in board.acked)
         assert served.get("/health") == {"ok": True}
-        assert served.stop() < 2.5
+        served.stop()
 
 
 START_ERRORS = [
@@ -212,31 +199,10 @@ def test_start_errors_are_one_clear_message(
         filled = [each.replace("{taken}", taken) for each in arguments]
         bridge.start("--port", str(board.path), *filled, wait=False)
         assert bridge.process
-        assert bridge.process.wait(10) == 2
+        assert bridge.process.wait(PATIENCE_S) == 2
     said = bridge.log.read_text()
     assert all(word in said for word in words), said
     assert "Traceback" not in said
-
-
-@pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
-def test_numbers_as_people_read_them() -> None:
-    import json
-    import subprocess
-
-    module = app.STATIC / "js" / "format.js"
-    cases = (
-        "[f.number(null), f.number(-0.04), f.number(-1.25, 2), f.signed(0.001), f.signed(0.4),"
-        "f.signed(-0.4), f.celsius(41250), f.celsius(undefined), f.duration(59), f.duration(600),"
-        "...['box-10', 'box-9', 'attic'].sort(f.byName)]"
-    )
-    source = json.dumps(module.as_uri())
-    script = f"const f = await import({source}); console.log(JSON.stringify({cases}))"
-    command = ["node", "--input-type=module", "-e", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-    assert json.loads(done.stdout) == [
-        "–", "0.0", "−1.25", "0.00", "+0.40", "−0.40", "41.3", "–", "59 s", "10 min",
-        "attic", "box-9", "box-10",
-    ]  # fmt: skip
 
 
 @needs_chromium
@@ -262,20 +228,19 @@ def test_a_viewer_of_a_fleet(bridge: Bridge, board: FakeBoard, tmp_path: Path) -
             page.js(f"document.querySelector('#token').value = '{TOKEN}'")
             page.js("document.querySelector('button').click()")
             page.wait_for(".fleet-tile[data-device='rack-1'][data-alarm='1']")
-            assert page.js("document.querySelectorAll('.fleet-tile').length") == 4
-            eventually(lambda: page.js("document.querySelector('#user').innerText") != "")
-            assert "vera, viewer" in page.js("document.querySelector('#user').innerText")
-            assert page.js("[...document.querySelectorAll('.actions')].every(e => e.hidden)")
+            page.until("document.querySelectorAll('.fleet-tile').length === 4")
+            page.until("document.querySelector('#user').innerText.includes('vera, viewer')")
+            page.until("[...document.querySelectorAll('.actions')].every(e => e.hidden)")
             page.js("document.querySelector(\".fleet-tile[data-device='rack-1']\").click()")
             page.wait_for(".decision[data-kind='alarm']")
             shown = "[...document.querySelectorAll('.board')].filter(e => !e.hidden).length"
-            eventually(lambda: page.js(shown) == 1)
-            eventually(lambda: page.js("document.querySelectorAll('.decision').length") == 1)
+            page.until(f"{shown} === 1")
+            page.until("document.querySelectorAll('.decision').length === 1")
             page.js("document.querySelector('.tile-all').click()")
-            eventually(lambda: page.js("document.querySelectorAll('.decision').length") == 2)
+            page.until("document.querySelectorAll('.decision').length === 2")
             page.js("document.querySelector('#kind').value = 'alarms'")
             page.js("document.querySelector('#kind').dispatchEvent(new Event('change'))")
-            eventually(lambda: page.js("document.querySelectorAll('.decision').length") == 1)
+            page.until("document.querySelectorAll('.decision').length === 1")
             page.js("document.querySelector('#user button').click()")
             page.wait_for("#token")
             assert page.errors == []
@@ -293,7 +258,16 @@ def test_an_address_that_asks_too_often_is_slowed_down() -> None:
 
 
 def test_guessing_tokens_is_slow(served: Bridge) -> None:
-    statuses = [served.request("/api/commands", {"device": "x"})[0] for _ in range(60)]
+    guess = b"POST /api/commands HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{}"
+    with socket.create_connection(("127.0.0.1", served.port), PATIENCE_S) as sock:
+        # All at once: who takes long over asking would be let through.
+        threading.Thread(target=sock.sendall, args=(guess * 300,), daemon=True).start()
+        statuses = []
+        for line in sock.makefile("rb"):
+            if line.startswith(b"HTTP/1.1 "):
+                statuses.append(int(line.split()[1]))
+            if len(statuses) == 300:
+                break
     assert 429 in statuses
     assert statuses[0] != 429
     assert served.get("/health") == {"ok": True}
