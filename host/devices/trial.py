@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from host.devices.deploy_plan import NO_SET
 from host.devices.errors import NoAnswerError, VerifyError
 
-# What it has to say about itself comes right behind the greeting.
-PROBLEMS_S = 1.5
+# A first period takes one second, and more where a board has a lot to do.
+PERIOD_S = 20.0
 # Room for why it stopped, behind which a chip's own boot text comes.
 TEXT_CHARS = 4000
 TAIL_CHARS = 400
@@ -62,10 +62,7 @@ def wait(repl: Heard, set_id: str, models: Sequence[str], timeout_s: float) -> d
             f"{said}\npress EN and look with ./run monitor; after three boots it goes back to "
             "what ran before by itself"
         )
-    problems = _errors(repl, PROBLEMS_S)
-    if hello.get("safe") and not problems:
-        # A board in safe mode says why: worth waiting for.
-        problems = _errors(repl, 4 * PROBLEMS_S)
+    problems = _errors(repl)
     told = set((hello.get("models") or {}).values())
     problems += [f"model {name} is not in use" for name in models if name not in told]
     if hello.get("safe") or problems:
@@ -108,9 +105,12 @@ def _tail(text: str) -> str:
     return text.strip()[-TAIL_CHARS:]
 
 
-def _errors(repl: Heard, time_s: float) -> list[str]:
-    return [
-        str(what.get("msg"))
-        for kind, what in repl.frames(time_s * repl.patience)
-        if kind == "frame" and what["t"] == "log" and what.get("lvl") == "error"
-    ]
+def _errors(repl: Heard) -> list[str]:
+    # What it has to say about itself comes between its greeting and what its first period brings.
+    found = []
+    for kind, what in repl.frames(PERIOD_S * repl.patience):
+        if kind == "frame" and what["t"] == "log" and what.get("lvl") == "error":
+            found.append(str(what.get("msg")))
+        elif kind == "frame" and what["t"] not in ("hello", "log"):
+            break
+    return found

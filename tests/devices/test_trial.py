@@ -209,3 +209,34 @@ def test_why_a_set_was_given_up(text, why, remedy):
     assert found[0] == why
     assert remedy in found[1]
     assert bool(remedy) == bool(found[1])
+
+
+class SlowBoard:
+    """Says each thing so many seconds after the one before."""
+
+    patience = 1.0
+
+    def __init__(self, *says):
+        self._says = list(says)
+
+    def frames(self, timeout_s):
+        while self._says and self._says[0][0] <= timeout_s:
+            after_s, frame = self._says.pop(0)
+            timeout_s -= after_s
+            yield "frame", frame
+
+
+HELLO = {"t": "hello", "set": "1" * 8}
+FAULT = {"t": "log", "lvl": "error", "msg": "a sensor too many"}
+TEL = {"t": "tel"}
+
+
+@pytest.mark.parametrize("says", [[(30, HELLO), (4, FAULT), (1, TEL)], [(0, HELLO), (0, FAULT)]])
+def test_what_a_slow_board_has_to_say_is_waited_for(says):
+    with pytest.raises(VerifyError, match="runs, but not as meant: a sensor too many"):
+        trial.wait(SlowBoard(*says), HELLO["set"], [], 90)
+
+
+def test_what_comes_once_the_board_works_is_no_matter_of_the_deploy():
+    board = SlowBoard((1, HELLO), (1, TEL), (1, FAULT))
+    assert trial.wait(board, HELLO["set"], [], 90) == HELLO
