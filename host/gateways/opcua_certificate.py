@@ -8,7 +8,14 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 DAYS = 3650
@@ -24,6 +31,17 @@ def own(folder: Path, uri: str) -> tuple[Path, Path]:
         _write(key_file, secret, 0o600)
         _write(cert_file, _certificate(key, uri).public_bytes(Encoding.PEM), 0o644)
     return cert_file, key_file
+
+
+def private_key(file: Path) -> PrivateKeyTypes:
+    """Raises OSError, ValueError, TypeError for one with a passphrase.
+
+    Unlike asyncua it does not look for the primes of a key that is our own: that holds up the whole
+    program for 50 ms.
+    """
+    data = file.read_bytes()
+    load = load_pem_private_key if data.startswith(b"-----") else load_der_private_key
+    return load(data, None, unsafe_skip_rsa_key_validation=True)
 
 
 def uri_of(certificate: x509.Certificate) -> str | None:

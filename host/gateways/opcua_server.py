@@ -26,7 +26,7 @@ async def start(
     cert_file, key_file = config.files or _own(folder, uri)
     try:
         await server.load_certificate(cert_file)
-        await server.load_private_key(key_file)
+        server.iserver.private_key = opcua_certificate.private_key(key_file)
     except Exception as error:  # of many kinds, by what is wrong with the file
         raise StartError(
             f"[opcua] cert_file {cert_file}, key_file {key_file}: {error}; expected a certificate "

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import gc
 import importlib.util
 import os
 import signal
 import socket
 import stat
 import struct
+import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 
 from host.gateways import opcua_map, opcua_settings
+from host.gateways.opcua import _in_the_background
 from tests.bridge.conftest import ROOT, Bridge, eventually, refused
 from tests.bridge.fake_board import FakeBoard
 from tests.bridge.ports import free_port
@@ -54,6 +57,41 @@ def test_the_docs_have_the_variables() -> None:
     assert "\n".join(opcua_map.table()) in text
     for name, fields in opcua_map.EVENTS.items():
         assert f"`{name}`: " + ", ".join(f"`{field}`" for field in fields) in text
+
+
+def test_a_start_in_the_background_leaves_the_interpreter_as_it_was() -> None:
+    before = sys.getswitchinterval(), gc.isenabled()
+    with contextlib.suppress(OSError), _in_the_background():
+        assert sys.getswitchinterval() < before[0]
+        assert not gc.isenabled()
+        raise OSError
+    assert (sys.getswitchinterval(), gc.isenabled()) == before
+    gc.unfreeze()
+
+
+@needs_asyncua
+@pytest.mark.parametrize(
+    ("form", "passphrase", "usable"),
+    [("PEM", b"", True), ("DER", b"", True), ("PEM", b"hush", False), ("", b"", False)],
+)
+def test_private_keys(tmp_path: Path, form: str, passphrase: bytes, usable: bool) -> None:
+    from cryptography.hazmat.primitives import serialization as forms
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    from host.gateways.opcua_certificate import private_key
+
+    key = rsa.generate_private_key(65537, 2048)
+    closed = forms.BestAvailableEncryption(passphrase) if passphrase else forms.NoEncryption()
+    data = b"no key"
+    if form:
+        data = key.private_bytes(getattr(forms.Encoding, form), forms.PrivateFormat.PKCS8, closed)
+    file = tmp_path / "key"
+    file.write_bytes(data)
+    if usable:
+        assert private_key(file).public_key() == key.public_key()
+    else:
+        with pytest.raises((ValueError, TypeError)):
+            private_key(file)
 
 
 class Plant:
