@@ -15,6 +15,7 @@ from host.bridge.service import Service
 from host.gateways.mqtt import MqttGateway
 from host.gateways.mqtt_settings import MqttConfig
 from tests.bridge.conftest import Bridge, eventually
+from tests.bridge.fake_board import FakeBoard
 from tests.bridge.mosquitto import Mosquitto, needs_mosquitto
 from tests.bridge.receivers import Listener
 from tests.bridge.waiting import PATIENCE_S
@@ -24,11 +25,13 @@ STATUS = "fanwise/home/bridge/status"
 
 @needs_mosquitto
 def test_a_broker_that_stood_still_as_the_bridge_went(
-    bridge: Bridge, mosquitto: Mosquitto, listen: Callable[[int], Listener]
+    bridge: Bridge, board: FakeBoard, mosquitto: Mosquitto, listen: Callable[[int], Listener]
 ) -> None:
+    """Boards are said goodbye for before the bridge, which had no time left for its own."""
     listener = listen(mosquitto.port)
-    bridge.start("--port", "/dev/none-yet", "--broker", f"mqtt://127.0.0.1:{mosquitto.port}")
-    eventually(lambda: listener.last(STATUS) == "online")
+    bridge.start("--port", str(board.path), "--broker", f"mqtt://127.0.0.1:{mosquitto.port}")
+    eventually(lambda: listener.last("fanwise/home/box-one/status") == "online")
+    assert listener.last(STATUS) == "online"
     mosquitto.signal(signal.SIGSTOP)
     bridge.stop()
     mosquitto.signal(signal.SIGCONT)
