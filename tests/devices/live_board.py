@@ -57,10 +57,10 @@ class LiveBoard:
     def close(self):
         self.simulation.stop()
 
-    def until(self, condition, timeout_s=20.0):
+    def until(self, condition, timeout_s=60.0):
         end = time.monotonic() + timeout_s
         while not condition():
-            assert time.monotonic() < end
+            assert time.monotonic() < end, (self.board.resets, self.board.state)
             time.sleep(0.02)
 
     def call(self, function):
