@@ -23,6 +23,7 @@ SLOW_FILES = {
     "bridge/test_bridge_api.py",
     "bridge/test_bridge_connections.py",
     "bridge/test_bridge_damaged_store.py",
+    "bridge/test_bridge_daylight_saving.py",
     "bridge/test_bridge_deployed.py",
     "bridge/test_bridge_reload.py",
     "bridge/test_bridge_mqtt_boards.py",

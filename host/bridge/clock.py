@@ -1,8 +1,10 @@
-"""Whether the machine's clock can be trusted with deleting by age.
+"""The machine's clock: whether it can be trusted with deleting by age, and what people read of it.
 
 A clock that is years ahead, for a minute, must not empty the store: after a jump, or a start at a
 time that does not follow the last one trusted, age counts only when the clock went well for a day.
 """
+
+from datetime import datetime
 
 JUMP_S = 3600.0
 AWAY_S = 86400.0
@@ -23,3 +25,10 @@ class ClockWatch:
         if abs(went) > JUMP_S:
             self._trusted_from = monotonic + TRUSTED_AFTER_S
         return monotonic >= self._trusted_from
+
+
+def wall_clock(at: float) -> str:
+    """Hours, minutes and seconds here; with the offset where the wall shows a time twice."""
+    here = datetime.fromtimestamp(at)
+    twice = here.replace(fold=1 - here.fold).timestamp() != here.timestamp()
+    return here.astimezone().strftime("%H:%M:%S" + " %z" * twice)

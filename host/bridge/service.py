@@ -13,6 +13,7 @@ from typing import Any
 
 from host.bridge import logs
 from host.bridge.backoff import Backoff
+from host.bridge.clock import wall_clock
 from host.bridge.commands import Commands
 from host.bridge.config import Config
 from host.bridge.core import Core, keep_running
@@ -156,7 +157,7 @@ def _value(config: Config, name: str) -> object:
 
 def decision_line(record: Record) -> str:
     """One decision for the console: time, device, fan, reason."""
-    clock = time.strftime("%H:%M:%S", time.localtime(record.at))
+    clock = wall_clock(record.at)
     fan = "ON " if record.body["set"] else "off"
     return f"{clock}  {record.device:<12} fan {fan}  {record.body['why']}"
 

@@ -1,6 +1,8 @@
 // One small live chart: case, forecast with the fan off, limit, and when the fan ran.
 // Ambient stays off it: it would flatten the few kelvin around the limit that matter.
 
+import { clock } from "./format.js";
+
 const WINDOW_S = 600;
 const MS = 7;
 const LEAST_S = 240;
@@ -92,7 +94,7 @@ export class Chart {
       cursor: { show: false },
       scales: { x: { time: true }, y: { range: (_, low, high) => (low === null ? [20, 50] : [Math.floor(low - 0.5), Math.ceil(high + 0.5)]) }, fan: { range: [0, 1] } },
       axes: [
-        { ...axis, size: 32, space: 80, values: [[3600, "{HH}:{mm}"], [60, "{HH}:{mm}"], [1, "{HH}:{mm}:{ss}"]] },
+        { ...axis, size: 32, space: 80, values: (_, ticks, axis, space, step) => ticks.map((at) => clock(at, step < 60 ? "second" : "minute")) },
         { ...axis, size: 46, space: 34, values: (_, ticks) => ticks.map((tick) => `${tick}°`) },
       ],
       series: [

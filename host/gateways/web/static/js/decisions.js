@@ -79,6 +79,8 @@ export class Decisions {
     if (empty) empty.remove();
     const older = [...this.list.children].find((each) => each.dataset.id < record.id);
     this.list.insertBefore(entry(record), older || null);
+    // What came before midnight is not of today any more.
+    for (const each of this.list.querySelectorAll(".day")) each.textContent = day(Number(each.dataset.at));
     while (this.list.children.length > this.limit) {
       this.list.lastElementChild.remove();
       this.more.hidden = false;
@@ -96,10 +98,11 @@ export class Decisions {
 function entry(record) {
   const alarm = record.t === "alarm";
   const active = alarm ? record.on : record.set;
+  const at = new Date(record.at * 1000);
   return h("li", { class: "decision", data: { id: record.id, kind: alarm ? "alarm" : "decision", set: active, device: record.dev, boot: record.boot, seq: record.seq } },
     h("div", { class: "when" },
-      h("time", { datetime: new Date(record.at * 1000).toISOString() }, clock(record.at)),
-      h("div", { class: "who" }, [day(record.at), record.dev].filter(Boolean).join(" · "))),
+      h("time", { datetime: at.toISOString(), title: at.toString() }, clock(record.at)),
+      h("div", { class: "who" }, h("span", { class: "day", data: { at: record.at } }, day(record.at)), record.dev)),
     h("div", {},
       h("div", { class: "verdict" }, ...(alarm ? alarmChips(record) : chips(record))),
       h("p", { class: "reason" }, record.why),

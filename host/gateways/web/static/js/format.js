@@ -17,8 +17,28 @@ export function signed(value, digits = 2) {
 export const milli = (value) => (value === null || value === undefined ? null : value / 1000);
 export const celsius = (value, digits = 1) => number(milli(value), digits);
 
-export function clock(seconds) {
-  return new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
+// What the reader's wall shows, and with the offset where the wall shows the same time twice.
+export function clock(seconds, finest = "second") {
+  const date = new Date(seconds * 1000);
+  const parts = { hour: "2-digit", minute: "2-digit", ...(finest === "second" && { second: "2-digit" }) };
+  const time = date.toLocaleTimeString([], { ...parts, hourCycle: "h23" });
+  return comesTwice(date) ? `${time} ${offset(date)}` : time;
+}
+
+const DAYLIGHT_HOURS = 3; // no place moves its clocks by more
+
+function comesTwice(date) {
+  return [-DAYLIGHT_HOURS, DAYLIGHT_HOURS].some((hours) => {
+    const near = new Date(+date + hours * 3600e3).getTimezoneOffset();
+    const other = new Date(+date + (near - date.getTimezoneOffset()) * 60e3);
+    return +other !== +date && other.getTimezoneOffset() === near;
+  });
+}
+
+function offset(date) {
+  const east = -date.getTimezoneOffset();
+  const [hours, minutes] = [Math.floor(Math.abs(east) / 60), Math.abs(east) % 60];
+  return `UTC${east < 0 ? MINUS : "+"}${hours}${minutes ? ":" + String(minutes).padStart(2, "0") : ""}`;
 }
 
 export function day(seconds) {
