@@ -11,7 +11,7 @@ import pytest
 
 from tests.bridge.conftest import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.vm]
+pytestmark = [pytest.mark.e2e, pytest.mark.vm, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = [sys.executable, "-m", "host.simulation.demo", "--no-train", "--http=127.0.0.1:0"]

@@ -44,6 +44,7 @@ def twenty_minutes(w):
 
 
 @pytest.mark.vm
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("less_kb", [0, 10])
 def test_twenty_minutes_with_a_silent_host_and_an_explained_alarm(world, less_kb):
     """less_kb: what nobody sees between two collections fits, too, with that much to spare."""
