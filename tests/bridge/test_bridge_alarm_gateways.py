@@ -138,7 +138,8 @@ def test_a_webhook_that_hangs_or_drips_holds_up_nothing(
 
     kept: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        serving = threading.Thread(target=serve, args=(server,), daemon=True)
+        serving.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/in"
         file = tmp_path / "bridge.toml"
         file.write_text(f"[webhook]\nurl = '{url}'\ntimeout_s = {timeout_s}\n")
@@ -149,6 +150,9 @@ def test_a_webhook_that_hangs_or_drips_holds_up_nothing(
             assert asked.acquire(timeout=PATIENCE_S), "given up and tried again"
             assert "no answer within 1.5 s" in bridge.log.read_text()
         bridge.stop()
+        # Else it would wait on, and take a connection of whoever gets this one's descriptor.
+        server.shutdown(socket.SHUT_RDWR)
+        serving.join(PATIENCE_S)
     for each in kept:
         each.close()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from host.bridge.__main__ import parser
-from tests.bridge.conftest import ROOT, Bridge
+from tests.bridge.conftest import ROOT, Bridge, eventually
 
 CONTAINERFILE = (ROOT / "deploy/Containerfile").read_text()
 UNIT = ROOT / "deploy/fanwise-bridge.service"
@@ -93,7 +93,7 @@ def test_the_container_starts_on_what_it_copies(bridge: Bridge, tmp_path: Path) 
     assert bridge.get("/install/boards.json", **login)["boards"]
     check = [here.get(word, word) for word in instruction(r"HEALTHCHECK[^\[]*CMD")]
     check[-1] = check[-1].replace("8080", str(bridge.port))
-    assert subprocess.run(check, timeout=60).returncode == 0
+    eventually(lambda: subprocess.run(check, timeout=60).returncode == 0)
     bridge.stop()
 
 

@@ -25,6 +25,7 @@ YEAR_S = 365 * 86400.0
 
 
 @needs_mosquitto
+@pytest.mark.timeout(600)
 def test_faults(tmp_path: Path) -> None:
     counts = run(tmp_path, COUNT, SEED)
     print(counts)
