@@ -15,6 +15,7 @@ from pathlib import Path
 from host.simulation.errors import SimulationError
 
 MAX_LINE = 200
+TIMEOUT_S = 20.0
 HELP = (
     "on KIND [BOARD] | off KIND [BOARD] | reset BOARD | unplug BOARD | plug BOARD | "
     "wifi on|off BOARD | list"
@@ -34,7 +35,7 @@ async def serve_control(path: Path, act: Callable[[list[str]], str]) -> AsyncIte
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            line = await asyncio.wait_for(reader.readline(), 5.0)
+            line = await asyncio.wait_for(reader.readline(), TIMEOUT_S)
             answer = act(line.decode(errors="replace").split())
         except (ValueError, SimulationError) as error:
             answer = f"error: {error}"
@@ -58,7 +59,7 @@ async def serve_control(path: Path, act: Callable[[list[str]], str]) -> AsyncIte
         path.unlink(missing_ok=True)
 
 
-def send_control(path: Path, line: str, timeout_s: float = 5.0) -> str:
+def send_control(path: Path, line: str, timeout_s: float = TIMEOUT_S) -> str:
     """Send one control line and return the answer. Raises ControlError."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(timeout_s)
