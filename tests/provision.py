@@ -1,6 +1,7 @@
-"""Bring in the real peers the tests talk to, from the system's package manager when it may.
+"""Bring in the real peers the tests talk to, from the system's package manager when it may, and
+make the VMs they run boards on.
 
-A peer that cannot be had is no error here: its tests skip and say why, and in CI that skip is red.
+What cannot be had is no error here: its tests skip and say why, and in CI that skip is red.
 """
 
 import os
@@ -8,6 +9,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from host.simulation.errors import VmError
+from host.simulation.vm import cache, ensure_vm
+from host.simulation.vm.provision import distribution_vm
 
 # program -> Debian package. Brokers live in sbin, which is not on everybody's PATH.
 PEERS = {
@@ -54,5 +59,19 @@ def provision() -> None:
         _apt(*install)
 
 
+def say(line: str) -> None:
+    print(f"provision: {line}", file=sys.stderr)
+
+
+def make_vms() -> None:
+    """Now: downloading and building may take longer than any test is given."""
+    for make in (ensure_vm, lambda say: distribution_vm(cache.CACHE, say)):
+        try:
+            make(say)
+        except VmError as error:
+            say(str(error))
+
+
 if __name__ == "__main__":
     provision()
+    make_vms()
