@@ -57,6 +57,7 @@ SLOW_FILES = {
     "devices/test_deploy.py",
     "devices/test_deploy_kept.py",
     "devices/test_deploy_cuts.py",
+    "devices/test_trial.py",
     "engine/test_arena.py",
     "engine/test_as_on_a_board.py",
     "engine/test_benchmarks.py",
