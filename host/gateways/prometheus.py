@@ -4,6 +4,7 @@ Names and units follow https://prometheus.io/docs/practices/naming/: base units 
 end in _total. A Grafana dashboard and alert rules are in deploy/.
 """
 
+import asyncio
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -71,42 +72,52 @@ async def metrics(core: Core) -> bytes:
         size = await core.writer.call(core.store.used_bytes)
     except StoreBusy:
         pass  # said by fanwise_store_up; what was counted until then is right
+    families = []
+    for family in _families(core, waiting, size):
+        families.append(family)
+        # Thousands of boards take half a second: others have their turn in between, and meanwhile.
+        await asyncio.sleep(0)
+    return await asyncio.to_thread(_text, families)
+
+
+def _text(families: list[Family]) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Snapshot(core, waiting, size))
+    registry.register(_Collected(families))
     return generate_latest(registry)
 
 
-class _Snapshot(Collector):
-    def __init__(self, core: Core, waiting: dict[str, int], size: int | None) -> None:
-        self._core = core
-        self._waiting = waiting
-        self._size = size
+class _Collected(Collector):
+    def __init__(self, families: list[Family]) -> None:
+        self._families = families
 
-    def collect(self) -> Iterator[Family]:
-        core = self._core
-        boards = sorted(core.registry.boards.values(), key=lambda board: board.device)
-        yield InfoMetricFamily("fanwise_bridge", "The bridge", {"version": VERSION})
-        yield from _boards(boards)
-        yield from _links(core)
-        yield _gauge("store_up", "Whether the store takes records", [((), not core.writer.problem)])
-        if self._size is not None:
-            yield _gauge("store_size_bytes", "Room the records take", [((), self._size)])
-        yield _counter("records_stored", "Durable records stored", [((), core.writer.stored)])
-        yield _counter(
-            "records_repeated", "Records that were stored before", [((), core.writer.duplicates)]
-        )
-        yield _gauge(
-            "gateway_waiting_records",
-            "Records stored that a gateway has not delivered yet",
-            [((name,), count) for name, count in sorted(self._waiting.items())],
-            ("gateway",),
-        )
-        yield _gauge(
-            "broker_connected",
-            "Whether a gateway's broker takes messages",
-            [((name,), works) for name, works in sorted(core.brokers.items())],
-            ("gateway",),
-        )
+    def collect(self) -> list[Family]:
+        return self._families
+
+
+def _families(core: Core, waiting: dict[str, int], size: int | None) -> Iterator[Family]:
+    boards = sorted(core.registry.boards.values(), key=lambda board: board.device)
+    yield InfoMetricFamily("fanwise_bridge", "The bridge", {"version": VERSION})
+    yield from _boards(boards)
+    yield from _links(core)
+    yield _gauge("store_up", "Whether the store takes records", [((), not core.writer.problem)])
+    if size is not None:
+        yield _gauge("store_size_bytes", "Room the records take", [((), size)])
+    yield _counter("records_stored", "Durable records stored", [((), core.writer.stored)])
+    yield _counter(
+        "records_repeated", "Records that were stored before", [((), core.writer.duplicates)]
+    )
+    yield _gauge(
+        "gateway_waiting_records",
+        "Records stored that a gateway has not delivered yet",
+        [((name,), count) for name, count in sorted(waiting.items())],
+        ("gateway",),
+    )
+    yield _gauge(
+        "broker_connected",
+        "Whether a gateway's broker takes messages",
+        [((name,), works) for name, works in sorted(core.brokers.items())],
+        ("gateway",),
+    )
 
 
 def _boards(boards: list[Board]) -> Iterator[Family]:

@@ -1,5 +1,6 @@
 """/metrics as promtool reads it; dashboard and alert rules ask only for what is there."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -8,6 +9,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from host.bridge import config
+from host.bridge.service import Service
+from host.gateways import prometheus
 from tests.bridge.conftest import ROOT, Bridge, eventually
 from tests.bridge.fake_board import FakeBoard
 from tests.bridge.mosquitto import Mosquitto, needs_mosquitto
@@ -102,3 +106,21 @@ def test_readings_of_a_board_that_is_gone_are_no_readings(
     board.close()
     eventually(lambda: 'fanwise_board_up{device="box-one"} 0.0' in text(bridge))
     assert "fanwise_case_temperature_celsius{" not in text(bridge)
+
+
+def test_a_scrape_of_thousands_of_boards_lets_others_have_their_turn(tmp_path: Path) -> None:
+    async def scenario() -> int:
+        flags = {"port": ["/dev/ptmx"], "store": str(tmp_path / "s.db")}
+        service = Service(config.load(None, flags))
+        for number in range(2000):
+            service.core.registry.claim(f"box-{number}", None)
+        scrape = asyncio.create_task(prometheus.metrics(service.core))
+        turns = 0
+        while not scrape.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert b'fanwise_board_up{device="box-1999"}' in await scrape
+        await service.core.writer.drain()
+        return turns
+
+    assert asyncio.run(scenario()) > len(prometheus.READINGS)

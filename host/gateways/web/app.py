@@ -111,8 +111,8 @@ class Pages:
         boards = self._core.registry.boards
         device = request.path_params.get("device")
         if device is None:
-            every = [views.status(board) for _, board in sorted(boards.items())]
-            return JSONResponse({"site": self._core.site, "boards": every})
+            pieces = events.with_turns(views.statuses(self._core))
+            return StreamingResponse(pieces, media_type="application/json")
         if device not in boards:
             return problem(HTTPStatus.NOT_FOUND, "no such board")
         return JSONResponse(views.status(boards[device]))

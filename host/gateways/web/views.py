@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from host.bridge.core import Core
@@ -76,11 +76,7 @@ BOARDS_AT_ONCE = 40
 
 
 def boards(core: Core) -> Iterator[bytes]:
-    """Everything the page needs to draw, but charts and decisions, as JSON in pieces.
-
-    A fleet of thousands takes tens of milliseconds: whoever sends the pieces lets others have
-    their turn between them.
-    """
+    """Everything the page needs to draw, but charts and decisions, as JSON in pieces."""
     unnamed = [each for each in core.links if each.device is None]
     head = {
         "site": core.site,
@@ -90,10 +86,24 @@ def boards(core: Core) -> Iterator[bytes]:
         "point": ["at", *COLUMNS],
         "links": [link(each) for each in unnamed[:MAX_UNNAMED]],
     }
+    return _with_boards(head, core, board)
+
+
+def statuses(core: Core) -> Iterator[bytes]:
+    """How each board is, in few words, as JSON in pieces."""
+    return _with_boards({"site": core.site}, core, status)
+
+
+def _with_boards(
+    head: dict[str, Any], core: Core, view: Callable[[Board], dict[str, Any]]
+) -> Iterator[bytes]:
+    """A fleet of thousands takes tens of milliseconds: whoever sends the pieces lets others have
+    their turn between them.
+    """
     yield to_json(head)[:-1] + b',"boards":['
     every = [each for _, each in sorted(core.registry.boards.items())]
     for start in range(0, len(every), BOARDS_AT_ONCE):
-        part = to_json([board(each) for each in every[start : start + BOARDS_AT_ONCE]])
+        part = to_json([view(each) for each in every[start : start + BOARDS_AT_ONCE]])
         yield (b"," if start else b"") + part[1:-1]
     yield b"]}"
 
