@@ -75,7 +75,7 @@ class WrongChipError(DeviceError):
 
 
 class VerifyError(DeviceError):
-    """What is on the board is not what was written."""
+    """What is on the board is not what was written, or the board refused it."""
 
     exit_code = 8
 
