@@ -112,7 +112,7 @@ def test_a_broker_that_reads_nothing_does_not_hold_up_the_end(
     deaf(broker)
     start(bridge, board, broker, scheme)
     eventually(lambda: broker.connections >= 2)
-    assert bridge.stop() < 2.0
+    assert bridge.stop() < 8.0, "less than any limit towards a broker"
 
 
 def test_states_do_not_pile_up_before_a_broker_that_confirms_nothing(
