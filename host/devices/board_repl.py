@@ -23,18 +23,13 @@ from typing import Any
 
 import serial
 from mpremote.transport import TransportError
-from mpremote.transport_serial import SerialTransport
 
 from agent.communication.frames import FRAME, Decoder
 from host.devices import ports
 from host.devices.errors import DeviceError, NoAnswerError, PortBusyError, PortError
+from host.devices.repl_transport import BANNER, REBOOTING, Transport
 
 BAUD = 115200
-BANNER = b"raw REPL; CTRL-B to exit\r\n"
-REBOOTING = b"soft reboot\r\n"
-# Waited for while anything may come; other waits are in vain once a board has started anew.
-STARTING = (BANNER, REBOOTING)
-STARTED = (b"rst:0x", b"#fw1 ")
 HELPERS = Path(__file__).with_name("board_side.py")
 # Between bytes; a board that erases flash is silent for a while.
 READ_S = 1.0
@@ -61,26 +56,6 @@ class BoardOsError(DeviceError):
         self.code = code
 
 
-class _Transport(SerialTransport):  # type: ignore[misc]
-    def read_until(
-        self,
-        min_num_bytes: int,
-        ending: bytes,
-        timeout: float = 10,
-        data_consumer: object = None,
-        timeout_overall: float | None = None,
-    ) -> bytes:
-        """As mpremote's, but its time is up even while bytes pour in, as from a board that has
-        started anew, and it waits for bytes instead of looking for them every 10 ms.
-        """
-        data, end = bytearray(), time.monotonic() + (timeout_overall or timeout)
-        while not data.endswith(ending) and time.monotonic() < end:
-            data += self.serial.read(1)
-            if ending not in STARTING and data.endswith(STARTED):
-                raise TransportError("the board has started anew")
-        return bytes(data)
-
-
 class BoardRepl:
     """`repeats`: calls that had to be made again because of the line. patience: all time limits,
     made for real boards, are so many times longer.
@@ -102,10 +77,10 @@ class BoardRepl:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _open(self) -> _Transport:
+    def _open(self) -> Transport:
         ports.require_free(self.device)
         try:
-            transport = _Transport(self.device, baudrate=self._baud, timeout=READ_S * self.patience)
+            transport = Transport(self.device, baudrate=self._baud, timeout=READ_S * self.patience)
         except (TransportError, OSError, ValueError) as error:
             ports.require_free(self.device)
             if ports.is_url(self.device) or Path(self.device).exists():
@@ -116,6 +91,7 @@ class BoardRepl:
                 f"{self.device} is not there; ./run doctor lists the ports there are"
             ) from error
         transport.serial.write_timeout = READ_S * 5 * self.patience
+        transport.answer_s *= self.patience
         return transport
 
     def close(self) -> None:

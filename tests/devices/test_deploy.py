@@ -82,7 +82,7 @@ def test_a_full_flash_leaves_what_runs_running(live, monkeypatch):
         board.deploy(Agent(limit_mc=41000))
     assert not (board.flash / "a").exists()
     # Stopped, then started again.
-    board.until(lambda: board.board.resets.total() == starts + 2)
+    board.until(lambda: board.board.resets.total() >= starts + 2)
 
 
 def test_dry_run_and_no_restart(live):
@@ -243,7 +243,7 @@ def test_ctrl_c_leaves_the_board_at_work(live, monkeypatch, changes):
     with pytest.raises(Stopped, match="back to work"):
         board.deploy(Agent(MODELS))
     entered = changes >= 0
-    board.until(lambda: board.board.resets.total() == starts + 1 + entered)
+    board.until(lambda: board.board.resets.total() >= starts + 1 + entered)
     assert not (board.flash / "active").exists()
 
 

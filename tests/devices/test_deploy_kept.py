@@ -89,5 +89,5 @@ def test_another_chip_than_the_files_is_left_at_work(live, monkeypatch):
     starts = board.board.resets.total()
     with pytest.raises(WrongChipError, match=r"'Fanwise simulated board', but simulated has an"):
         board.deploy()
-    board.until(lambda: board.board.resets.total() == starts + 2)
+    board.until(lambda: board.board.resets.total() >= starts + 2)
     assert not (board.flash / "a").exists()
