@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bridge import in_process, loads, thingsboard
-from benchmarks.bridge.measured import CORES
+from benchmarks.bridge.measured import CORES, percentile
 from benchmarks.bridge.running import MOSQUITTO
 
-ROWS = ("start", "serial", "mqtt", "saturated", "thingsboard")
+ROWS = ("start", "opcua", "serial", "mqtt", "saturated", "thingsboard")
 THINGSBOARD_BOARDS = 200
 
 
@@ -51,6 +51,19 @@ def start(given: argparse.Namespace) -> None:
     with _folder() as folder:
         wall_s, cpu_s = loads.start_up(Path(folder), given.times)
     print(f"start until it answers: {wall_s:.2f} s, {cpu_s:.2f} s of CPU")
+
+
+def opcua(given: argparse.Namespace) -> None:
+    runs = []
+    for _ in range(given.times):
+        with _folder() as folder:
+            runs.append(loads.opcua_start(Path(folder)))
+    took = min(runs, key=max)
+    median, most = percentile(took, 0.5), percentile(took, 0.99)
+    print(
+        f"{len(took)} requests while the OPC UA server starts: median {median:.1f} ms,"
+        f" 99 % {most:.1f} ms, at most {max(took):.1f} ms"
+    )
 
 
 def serial(given: argparse.Namespace) -> None:
@@ -100,7 +113,8 @@ def beside(given: argparse.Namespace) -> None:
 
 
 ROW = {
-    "start": start, "serial": serial, "mqtt": mqtt, "saturated": saturated, "thingsboard": beside,
+    "start": start, "opcua": opcua, "serial": serial, "mqtt": mqtt, "saturated": saturated,
+    "thingsboard": beside,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Loads: each runs a bridge for some seconds and says what it cost."""
 
+import http.client
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from benchmarks.bridge.measured import CORES, Usage, percentile
 from benchmarks.bridge.running import Bridge, counts, mosquitto, played
 
 SETTLE_S = 5.0
+PAUSE_S = 0.004
 SOON_MS = 20
 
 
@@ -59,6 +61,22 @@ def start_up(folder: Path, times: int = 3) -> tuple[float, float]:
             with Bridge(folder, toml) as bridge:
                 found.append((bridge.start_s, bridge.start_cpu_s))
     return min(found)
+
+
+def opcua_start(folder: Path) -> list[float]:
+    """Milliseconds each of the requests took that were made while the OPC UA server starts."""
+    took = []
+    with Bridge(folder, f'ports = ["{folder}/none"]\n', "--opcua", "127.0.0.1:0") as bridge:
+        page = http.client.HTTPConnection(bridge.url.rpartition("/")[2])
+        while "opcua ready" not in (folder / "log").read_text():
+            for _ in range(10):
+                begun = time.monotonic()
+                page.request("GET", "/health")
+                page.getresponse().read()
+                took.append(1000 * (time.monotonic() - begun))
+                time.sleep(PAUSE_S)
+        page.close()
+    return took
 
 
 def serial(folder: Path, boards: int, seconds: float) -> Cost:
