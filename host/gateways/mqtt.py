@@ -44,6 +44,7 @@ STATES_AT_FIRST = 8
 CONFIRMED_S = 1.0
 ANSWERS_AT_ONCE = 128
 GOODBYE_S = 0.8
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class MqttGateway:
@@ -300,10 +301,3 @@ async def _each(devices: list[str], work: Callable[[str], Coroutine[Any, Any, No
 
 def make(core: Core, settings: MqttConfig) -> MqttGateway:
     return MqttGateway(core, settings)
-
-
-def _json(value: Any) -> str:
-    return _encode(value)
-
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import threading
-import time
 from typing import BinaryIO
 
 
@@ -13,7 +12,6 @@ class ScriptedBroker:
     def __init__(self) -> None:
         self.answers = True  # CONNECT; else it takes the connection and says nothing
         self.confirms = True  # PUBLISH with QoS 1
-        self.confirms_after_s = 0.0  # each, one after the other
         self.allowed: threading.Semaphore | None = None  # a confirmation each
         self.reads = threading.Event()
         self.reads.set()
@@ -84,7 +82,6 @@ class ScriptedBroker:
         self.published.append((body[2:end].decode(), body[end + len(identifier) :]))
         if not qos or not self.confirms:
             return b""
-        time.sleep(self.confirms_after_s)
         if self.allowed:
             self.allowed.acquire()
         return b"\x40\x02" + identifier
