@@ -3,10 +3,15 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
 pytestmark = pytest.mark.vm
+
+# mpremote's own limits: a second on the board for its host, ten on the host for the board.
+LATE = ("timeout waiting for remote", "could not enter raw repl")
+PATIENCE_S = 120
 
 BUSY = """
 import time
@@ -33,9 +38,14 @@ def remote(rig, vm):
 
     def run(*arguments, connect=()):
         command = [sys.executable, "-m", "mpremote", "connect", board.port, *connect, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+            if done.returncode == 0:
+                return done.stdout
+            said = done.stdout + done.stderr
+            assert any(words in said for words in LATE), said
+            assert time.monotonic() < until, said
 
     run.board = board
     run.rig = rig
