@@ -72,6 +72,7 @@ class MqttGateway:
 
     async def start(self) -> None:
         """Raises PortInUse, StartError."""
+        self._core.brokers[self.name] = False
         if self._embedded:
             self._broker = replace(self._broker, port=await self._embedded.start())
 
@@ -114,7 +115,7 @@ class MqttGateway:
         )
 
     def _works(self, works: bool) -> None:
-        if not self._stopping:
+        if self.name in self._core.brokers:
             self._core.brokers[self.name] = works
 
     async def _session(self, client: Client, settled: Callable[[], None]) -> None:

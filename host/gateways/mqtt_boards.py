@@ -115,7 +115,7 @@ class MqttBoards:
         self._links: dict[str, MqttLink] = {}
 
     async def start(self) -> None:
-        pass
+        self._core.brokers[self.name] = False
 
     async def stop(self) -> None:
         self._core.brokers.pop(self.name, None)
@@ -188,7 +188,8 @@ class MqttBoards:
         return link
 
     def _works(self, works: bool) -> None:
-        self._core.brokers[self.name] = works
+        if self.name in self._core.brokers:
+            self._core.brokers[self.name] = works
         if works:
             return
         while not self._outgoing.empty():

@@ -153,8 +153,8 @@ def _in_the_background() -> Iterator[None]:
     gc.disable()
     try:
         yield
-    finally:
         gc.freeze()
+    finally:
         gc.enable()
         sys.setswitchinterval(interval_s)
 
@@ -216,3 +216,4 @@ class UaThread:
             await self._stop.wait()
         finally:
             await server.stop()
+            gc.unfreeze()  # or what the server leaves behind would stay for good

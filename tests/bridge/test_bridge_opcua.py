@@ -60,13 +60,17 @@ def test_the_docs_have_the_variables() -> None:
         assert f"`{name}`: " + ", ".join(f"`{field}`" for field in fields) in text
 
 
-def test_a_start_in_the_background_leaves_the_interpreter_as_it_was() -> None:
-    before = sys.getswitchinterval(), gc.isenabled()
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_start_in_the_background_leaves_the_interpreter_as_it_was(fails: bool) -> None:
+    """But for what it made, which is not looked through for garbage; after a failure it is."""
+    before, frozen = (sys.getswitchinterval(), gc.isenabled()), gc.get_freeze_count()
     with contextlib.suppress(OSError), _in_the_background():
         assert sys.getswitchinterval() < before[0]
         assert not gc.isenabled()
-        raise OSError
+        if fails:
+            raise OSError
     assert (sys.getswitchinterval(), gc.isenabled()) == before
+    assert (gc.get_freeze_count() > frozen) == (not fails)
     gc.unfreeze()
 
 
