@@ -25,6 +25,8 @@ from tests.devices.flash_folder import put
 from tests.simulation.simulation_rig import Bench
 
 SPEED = 10.0
+# Limits of a deploy that are no part of what is tested, for a busy machine.
+PATIENCE = 4.0
 BUNDLES = Path(__file__).resolve().parents[2] / "training" / "bundles"
 MODELS = (BUNDLES / "cooling", BUNDLES / "anomaly")
 BOARD = load_board("simulated")
@@ -77,6 +79,7 @@ class LiveBoard:
 
     def deploy(self, agent=None, port=None, **options):
         self.console = Heard()
+        options.setdefault("patience", PATIENCE)
         return deploy(port or self.port, agent or Agent(), self.console, **options)
 
     @property
