@@ -24,7 +24,7 @@ class ScriptedBroker:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def on(self, topic: str) -> list[bytes]:
-        """What was published there, in order."""
+        """What was published there and, if it is to be, confirmed: in order."""
         return [payload for name, payload in list(self.published) if name == topic]
 
     def drop(self) -> None:
@@ -58,6 +58,8 @@ class ScriptedBroker:
                 self.reads.wait()
                 head, body = _packet(stream)
                 peer.sendall(self._answer(head, body))
+                if head >> 4 == 3:
+                    self.published.append(_message(head, body)[:2])
         self.ended += 1
 
     def _answer(self, head: int, body: bytes) -> bytes:
@@ -65,7 +67,7 @@ class ScriptedBroker:
             case 1 if self.answers:
                 return b"\x20\x02\x00\x00"
             case 3:
-                return self._taken(head, body)
+                return self._confirmation(_message(head, body)[2])
             case 8:
                 granted = b"\x01" * _filters(body)
                 return bytes([0x90, 2 + len(granted)]) + body[:2] + granted
@@ -75,16 +77,19 @@ class ScriptedBroker:
                 raise EOFError
         return b""
 
-    def _taken(self, head: int, body: bytes) -> bytes:
-        end = 2 + int.from_bytes(body[:2], "big")
-        qos = head >> 1 & 3
-        identifier = body[end : end + 2] if qos else b""
-        self.published.append((body[2:end].decode(), body[end + len(identifier) :]))
-        if not qos or not self.confirms:
+    def _confirmation(self, identifier: bytes) -> bytes:
+        if not identifier or not self.confirms:
             return b""
         if self.allowed:
             self.allowed.acquire()
         return b"\x40\x02" + identifier
+
+
+def _message(head: int, body: bytes) -> tuple[str, bytes, bytes]:
+    """Topic, payload, and the identifier, which with QoS 0 is empty."""
+    end = 2 + int.from_bytes(body[:2], "big")
+    identifier = body[end : end + 2] if head >> 1 & 3 else b""
+    return body[2:end].decode(), body[end + len(identifier) :], identifier
 
 
 def _packet(stream: BinaryIO) -> tuple[int, bytes]:
