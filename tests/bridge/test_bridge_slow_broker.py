@@ -65,8 +65,9 @@ def well(broker: ScriptedBroker) -> None:
     broker.drop()
 
 
-@pytest.mark.parametrize("trouble", [silent, confirms_nothing, deaf])
-@pytest.mark.parametrize("from_the_start", [True, False])
+@pytest.mark.parametrize(
+    ("trouble", "from_the_start"), [(silent, True), (confirms_nothing, False), (deaf, False)]
+)
 def test_records_wait_for_the_broker_and_nothing_else_does(
     bridge: Bridge,
     board: FakeBoard,
