@@ -48,6 +48,7 @@ def test_a_row_equal_to_a_lone_baseline_row_has_no_contributions(bundles, role):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # importing shap is most of it
 @pytest.mark.parametrize(("role", "name"), CASES)
 def test_equal_to_shap_exact_with_an_independent_masker(bundles, role, name):
     shap = pytest.importorskip("shap", reason="shap is not installed (`./run train` installs it)")
