@@ -19,6 +19,7 @@ from host.devices.console import Console
 from host.devices.deploy import deploy
 from host.devices.deploy_plan import ROOT_FILES
 from host.simulation.errors import VmError
+from host.simulation.states import Cause
 from host.simulation.vm import ensure_vm
 from host.simulation.world import Simulation
 from tests.devices.flash_folder import put
@@ -71,6 +72,11 @@ class LiveBoard:
     def cut_power(self):
         """And give it back at once."""
         self.call(self.board.hard_reset)
+
+    @property
+    def resets(self):
+        """By machine.reset(); the watchdog also resets on a machine that stands still."""
+        return self.board.resets[Cause.HARD]
 
     def settle(self):
         """Let the good minute pass in which a set is on trial."""
