@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from host.bridge import validate
@@ -76,7 +76,6 @@ JSON = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(GOOD),
     st.dictionaries(st.sampled_from([*DEC, *TEL, *HELLO, *ALARM, "x"]), JSON, max_size=6),

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host.bridge import writer as writer_module
@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Store:
 KEYS = st.tuples(st.sampled_from("ab"), st.integers(1, 3), st.integers(1, 8))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.lists(KEYS, max_size=8), max_size=8))
 def test_every_record_exactly_once(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, int, int]]]
