@@ -40,9 +40,12 @@ def repl(master: int, stopping: threading.Event) -> None:
                 os.write(master, answers.get(bytes([byte]), b""))
 
 
-def patient(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let esptool wait longer: a busy computer emulates slowly."""
-    _esptool(folder, monkeypatch, "timeout = 30\nsync_timeout = 1\nmem_end_rom_timeout = 3\n")
+def patient(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, timeout_s: int = 30, attempts: int = 3
+) -> None:
+    """Let esptool wait longer: a busy computer emulates slowly. attempts: for each block."""
+    limits = f"timeout = {timeout_s}\nwrite_block_attempts = {attempts}\n"
+    _esptool(folder, monkeypatch, limits + "sync_timeout = 1\nmem_end_rom_timeout = 3\n")
 
 
 def impatient(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,7 +203,8 @@ def test_restarted_in_the_middle_and_the_same_once_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if rom is RomBoard:
-        impatient(tmp_path, monkeypatch)
+        # Enough for what works; what does not is seen soon.
+        patient(tmp_path, monkeypatch, timeout_s=5, attempts=1)
     runs = [boot_texts.again_and_again(said), repl]
     with rom(run=lambda *line: runs.pop(0)(*line)) as board:
         board.line.restart_at, board.held = 60_000, held
