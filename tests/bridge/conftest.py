@@ -1,5 +1,6 @@
 """A bridge as its users run it: a process of its own, watched through its API."""
 
+import atexit
 import contextlib
 import json
 import os
@@ -63,6 +64,7 @@ class Bridge:
             command += ["--http", f"127.0.0.1:{self.port}"] if http else []
             command += ["--print-decisions", *arguments]
         env = {**os.environ, "PYTHONPATH": f"{cwd}:{cwd / 'firmware'}:{path}"}
+        atexit.register(self.end)
         with self.log.open("ab") as log, self.out.open("ab") as out:
             self.process = subprocess.Popen(command, stdout=out, stderr=log, cwd=cwd, env=env)
         if wait:
@@ -125,6 +127,13 @@ class Bridge:
         self.process.kill()
         self.process.wait(PATIENCE_S)
 
+    def end(self) -> None:
+        """Kill it if it runs: one that is left would take the boards of later tests for its own,
+        as soon as one of them gets the number of its old terminal.
+        """
+        if self.process and self.process.poll() is None:
+            self.kill()
+
     def stop(self) -> float:
         """SIGTERM, and it ends, whatever it is in the middle of; after how many seconds."""
         assert self.process
@@ -138,8 +147,7 @@ class Bridge:
 def bridge(tmp_path: Path) -> Iterator[Bridge]:
     made = Bridge(tmp_path)
     yield made
-    if made.process and made.process.poll() is None:
-        made.kill()
+    made.end()
 
 
 @pytest.fixture

@@ -233,8 +233,7 @@ class World:
         self.close_pages()
         for board in self.boards:
             board.close()
-        if self.bridge.process and self.bridge.process.poll() is None:
-            self.bridge.kill()
+        self.bridge.end()
         self.proxy.close()
         self.subscriber.leave()
         self.broker.kill()

@@ -45,8 +45,7 @@ def test_wrong_settings(tmp_path: Path, toml: str, words: str) -> None:
 def bridge(tmp_path: Path) -> Iterator[Served]:
     made = Served(tmp_path)
     yield made
-    if made.process and made.process.poll() is None:
-        made.kill()
+    made.end()
 
 
 def test_readings_and_holds(bridge: Served, board: FakeBoard) -> None:

@@ -25,8 +25,7 @@ FUZZ_FRAMES = int(os.environ.get("FANWISE_MODBUS_FUZZ", "3000"))
 def bridge(tmp_path: Path) -> Iterator[Served]:
     made = Served(tmp_path)
     yield made
-    if made.process and made.process.poll() is None:
-        made.kill()
+    made.end()
 
 
 def test_bytes_of_all_kinds_never_hurt(bridge: Served, board: FakeBoard) -> None:

@@ -120,7 +120,7 @@ class Plant:
         self.settings.write_text(listen + users)
 
     def ready(self, times: int = 1) -> None:
-        eventually(lambda: self.said("opcua ready") >= times, what="OPC UA is ready")
+        eventually(lambda: self.said("opcua ready") >= times, 200, "OPC UA is ready")
 
     def said(self, words: str) -> int:
         return self.bridge.log.read_text().count(words)
@@ -158,12 +158,15 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     with FakeBoard(folder / "board", "box-one", boot=7) as board:
         made = Plant(folder, board)
         made.write()
-        made.bridge.start("--config", str(made.settings), "--port", str(board.path), wait=False)
-        made.ready()
-        yield made
-        assert made.bridge.process
-        assert made.bridge.process.poll() is None
-        made.bridge.stop()
+        try:
+            made.bridge.start("--config", str(made.settings), "--port", str(board.path), wait=False)
+            made.ready()
+            yield made
+            assert made.bridge.process
+            assert made.bridge.process.poll() is None
+            made.bridge.stop()
+        finally:
+            made.bridge.end()
         assert made.said("Traceback") == 0, made.bridge.log.read_text()
         assert not any(made.said(token) for token in TOKENS.values())
 
