@@ -98,8 +98,9 @@ class MqttGateway:
                     boards = list(self._core.registry.boards)
                     await _each(boards, lambda device: self._status(client, device, "offline"))
                     await self._publish(client, self._topics.bridge_status, "offline", True)
+                    client.says_goodbye = True
             except (aiomqtt.MqttError, TimeoutError):
-                client.says_goodbye = False  # the last will says `lost` instead
+                pass  # the last will says `lost` instead
         if self._embedded:
             await asyncio.sleep(0.05)
             await self._embedded.stop()
@@ -127,6 +128,7 @@ class MqttGateway:
             if self._stopping:
                 return  # or the bridge would say that it is online as it goes
             self._client = client
+            client.says_goodbye = False
             try:
                 await self._publish(client, self._topics.bridge_status, "online", True)
                 settled()

@@ -46,6 +46,8 @@ def test_a_bridge_that_goes_as_it_says_it_is_there(tmp_path: Path) -> None:
         confirmed = asyncio.Event()
 
         class Slow:
+            says_goodbye = True
+
             async def subscribe(self, *_: Any) -> None:
                 pass
 
@@ -62,10 +64,12 @@ def test_a_bridge_that_goes_as_it_says_it_is_there(tmp_path: Path) -> None:
         stopping = asyncio.create_task(gateway.stop())
         while not stopping.done() and len(said) < 2:
             await asyncio.sleep(0)
+        assert not client.says_goodbye, "stopped by now it would be lost"
         confirmed.set()
         await stopping
         session.cancel()
         assert said == [b"online", b"offline"]
+        assert client.says_goodbye
         said.clear()
         await gateway._session(client, lambda: None)
         assert said == [], "a connection that came too late says nothing"
