@@ -59,6 +59,7 @@ SLOW_FILES = {
     "devices/test_deploy_cuts.py",
     "devices/test_trial.py",
     "engine/test_arena.py",
+    "engine/test_arena_plans.py",
     "engine/test_as_on_a_board.py",
     "engine/test_benchmarks.py",
     "engine/test_conv.py",

@@ -1,10 +1,13 @@
 """Where the golden vectors are, and how cases are run on the MicroPython VM."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from host import reference
 
 ROOT = Path(__file__).parents[2]
 MODELS = Path(os.environ.get("FANWISE_DATA", ROOT.parent / "shared" / "data")) / "models"
@@ -28,6 +31,22 @@ def input_bytes(dtype: str, count: int, rows: int, rng) -> bytes:
     data = rng.integers(-128, 128, (rows, count)).astype(np.int8)
     data[0], data[1] = -128, 127
     return data.tobytes()
+
+
+@pytest.fixture
+def arena_of(capfd):
+    """arena_of(model) -> (head, total) of TFLite-Micro's arena in bytes."""
+    from tflite_micro import runtime
+
+    def measure(model: bytes) -> tuple[int, int]:
+        interpreter = runtime.Interpreter.from_bytes(model, arena_size=reference.ARENA_BYTES)
+        capfd.readouterr()
+        interpreter.print_allocations()
+        printed = "".join(capfd.readouterr())
+        found = dict(re.findall(r"Arena allocation (head|total) (\d+) bytes", printed))
+        return int(found["head"]), int(found["total"])
+
+    return measure
 
 
 @pytest.fixture(scope="session")

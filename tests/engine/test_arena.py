@@ -7,7 +7,6 @@ it is compared with the head, the smaller part; states, which C keeps in the tai
 """
 
 import random
-import re
 
 import pytest
 from hypothesis import given, settings
@@ -28,22 +27,6 @@ ROWS = 3
 pytestmark = pytest.mark.skipif(
     not reference.reference_available(), reason="the tflite-micro package is not installed"
 )
-
-
-@pytest.fixture
-def arena_of(capfd):
-    """arena_of(model) -> (head, total) of TFLite-Micro's arena in bytes."""
-    from tflite_micro import runtime
-
-    def measure(model: bytes) -> tuple[int, int]:
-        interpreter = runtime.Interpreter.from_bytes(model, arena_size=reference.ARENA_BYTES)
-        capfd.readouterr()
-        interpreter.print_allocations()
-        printed = "".join(capfd.readouterr())
-        found = dict(re.findall(r"Arena allocation (head|total) (\d+) bytes", printed))
-        return int(found["head"]), int(found["total"])
-
-    return measure
 
 
 def states(model: bytes) -> int:

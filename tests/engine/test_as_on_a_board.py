@@ -8,6 +8,7 @@ from host import reference
 from host.devices import build
 from host.simulation.filesystem import build_flash
 from tests.engine import (
+    arena_cases,
     operator_cases,
     test_conv,
     test_elementwise,
@@ -49,9 +50,8 @@ for entry in sorted""",
 def test_what_runs_after_loading_is_kept(built, tmp_path, run_on_vm, monkeypatch):
     if built == "as with native kernels":
         monkeypatch.setattr(build, "_FOR_HOSTS", build._FOR_HOSTS | build._STAND_INS)
-    models = operator_cases.files(CASES, GRAPHS) | {
-        "wide": test_conv.one(bias=test_conv.BIG, value=127, out_scale=1.0e6)
-    }
+    models = operator_cases.files(CASES, GRAPHS) | arena_cases.files()
+    models["wide"] = test_conv.one(bias=test_conv.BIG, value=127, out_scale=1.0e6)
     expected = operator_cases.wanted(models, ROWS)
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

@@ -51,11 +51,6 @@ _OPERATOR_OPTIONS = 4
 
 _CUSTOM = 32
 
-# The one operator with state, and where its state is among its inputs.
-_LSTM = 44
-_LSTM_HIDDEN_STATE = 18
-_LSTM_CELL_STATE = 19
-
 # Real models stay below these. In a hostile file vectors can overlap, so that the work of loading
 # it would grow with the square of its size.
 _MAX_DIMENSIONS = 8
@@ -211,9 +206,9 @@ class Operator:
 
     def exactly(self, inputs: int, outputs: int = 1) -> None:
         """Refuses other than so many inputs, all given, and so many outputs, at least one each."""
-        given = [tensor for tensor in self.inputs if tensor]
-        if not len(given) == len(self.inputs) == inputs > 0 or not len(self.outputs) == outputs > 0:
-            self.refuse("has %d inputs and %d outputs" % (len(given), len(self.outputs)))
+        given = len(self.inputs) - self.inputs.count(None)
+        if not given == len(self.inputs) == inputs > 0 or not len(self.outputs) == outputs > 0:
+            self.refuse("has %d inputs and %d outputs" % (given, len(self.outputs)))
 
     def typed(self, *types: int) -> None:
         """Refuses unless inputs and output, where present, have these types, in this order."""
@@ -314,8 +309,10 @@ class Graph:
             raise FormatError(
                 "model has %d inputs and %d outputs" % (len(self.inputs), len(self.outputs))
             )
-        ready = {tensor.index for tensor in self.tensors if tensor.begin or tensor.variable}
+        ready = set()
         for tensor in self.tensors:
+            if tensor.begin or tensor.variable:
+                ready.add(tensor.index)
             if tensor.begin and tensor.variable:
                 raise UnsupportedError("tensor %d is a variable with a value" % tensor.index)
         for tensor in self.inputs:
@@ -324,7 +321,10 @@ class Graph:
             ready.add(tensor.index)
         for operator in self.operators:
             for k, tensor in enumerate(operator.inputs):
-                state = operator.code == _LSTM and k in (_LSTM_HIDDEN_STATE, _LSTM_CELL_STATE)
+                state = operator.code == schema.LSTM and k in (
+                    schema.LSTM_HIDDEN_STATE,
+                    schema.LSTM_CELL_STATE,
+                )
                 if tensor and tensor.variable != state:
                     raise UnsupportedError(
                         "operator %d, %s: only an LSTM has state" % (operator.index, operator.name)

@@ -5,7 +5,7 @@ from array import array
 from . import kernels, ops, schema
 from .errors import ArenaError, UnsupportedError
 from .graph import Graph
-from .planner import lifetimes, place
+from .planner import plan
 
 # By type: FLOAT32, INT32, INT16, INT8.
 _LETTERS = "f i    h b"
@@ -17,10 +17,16 @@ def load(model, max_arena_bytes, keep_inputs):
     ops.check(graph.operators)
     model.ram = _place(graph, max_arena_bytes, keep_inputs)
     context = ops.Context(graph.reader)
-    prepared = [ops.prepare(context, op) for op in graph.operators]
+    prepared = []
+    model.ops = []
+    for op in graph.operators:
+        kernel = ops.prepare(context, op)
+        if kernel:
+            prepared.append(kernel)
+        model.ops.append(op.name)
     context.finish()
     model.kernels = kernels.NAME
-    model._program = kernels.program([kernel for kernel in prepared if kernel], model._data)
+    model._program = kernels.program(prepared, model._data)
     if len(model._program) == 1:
         model.invoke = model._program[0]
     model._states = [
@@ -29,7 +35,6 @@ def load(model, max_arena_bytes, keep_inputs):
         if tensor.variable
     ]
     model.reset()
-    model.ops = [op.name for op in graph.operators]
     (
         model.inputs,
         model.input_shape,
@@ -61,30 +66,36 @@ def _place(graph, max_arena_bytes, keep_inputs):
                 "inference_input_type = inference_output_type = tf.int8"
                 % (tensor.index, tensor.type_name)
             )
-    spans = lifetimes(graph, ops.shares, keep_inputs)
-    states = [tensor for tensor in graph.tensors if tensor.variable]
-    for tensor in states:
-        if tensor.type not in (schema.INT8, schema.INT16):
-            raise UnsupportedError("state tensor %d is %s" % (tensor.index, tensor.type_name))
-    for index in [i for i in spans if graph.tensors[i].type == schema.INT32]:
-        del spans[index]
-    arena_bytes = place(list(set(spans.values())))
-    ram = arena_bytes + sum(tensor.bytes for tensor in states)
+    spans = plan(graph, keep_inputs)
+    arena_bytes = state_bytes = 0
+    for tensor in graph.tensors:
+        if tensor.variable:
+            if tensor.type not in (schema.INT8, schema.INT16):
+                raise UnsupportedError("state tensor %d is %s" % (tensor.index, tensor.type_name))
+            state_bytes += tensor.bytes
+        elif tensor.index in spans and tensor.type != schema.INT32:
+            span = spans[tensor.index]
+            arena_bytes = max(arena_bytes, span.begin + span.size)
+    ram = arena_bytes + state_bytes
     if ram > max_arena_bytes:
         raise ArenaError("activations need %d bytes, %d are allowed" % (ram, max_arena_bytes))
     try:
         arena = memoryview(array("b", bytes(arena_bytes)))
-        for tensor in states:
-            tensor.view = memoryview(array(_LETTERS[tensor.type], bytes(tensor.bytes)))
+        for tensor in graph.tensors:
+            if tensor.variable:
+                tensor.view = memoryview(array(_LETTERS[tensor.type], bytes(tensor.bytes)))
     except MemoryError:
         raise ArenaError("no memory for %d bytes of activations" % ram)
-    for index, span in spans.items():
-        if graph.tensors[index].type == schema.FLOAT32:
-            from .float_views import as_float32
+    for tensor in graph.tensors:
+        span = spans.get(tensor.index)
+        if span and tensor.type != schema.INT32:
+            if not span.view:
+                span.view = arena[span.begin : span.begin + span.size]
+                if tensor.type == schema.FLOAT32:
+                    from .float_views import as_float32
 
-            graph.tensors[index].view = as_float32(arena, span.begin, span.size >> 2)
-        else:
-            graph.tensors[index].view = arena[span.begin : span.begin + span.size]
+                    span.view = as_float32(arena, span.begin, tensor.size)
+            tensor.view = span.view
     return ram
 
 

@@ -79,25 +79,40 @@ def check(operators):
 
             raise UnsupportedError(
                 "%s version %d is not supported: ./run check-model tells what to use instead. "
-                "This engine runs int8 %s" % (op.name, op.version, _supported())
+                "This engine runs int8 %s"
+                % (
+                    op.name,
+                    op.version,
+                    ", ".join(["%s v%d-%d" % each[:3] for each in sorted(kernels().values())]),
+                )
             )
 
 
-def _supported() -> str:
-    """All operators there are, in words."""
-    entries = sorted(kernels().values())
-    return ", ".join(["%s v%d-%d" % entry[:3] for entry in entries])
-
-
 def shares(op):
-    """Whether the operator's output is its input, byte for byte."""
-    return (
-        op.code in _SHARING
-        and len(op.inputs) > 0
-        and op.inputs[0] is not None
-        and op.inputs[0].type == op.outputs[0].type
-        and op.inputs[0].size == op.outputs[0].size
-    )
+    """Whether the operator's output is its input, byte for byte, and may lie there."""
+    if op.code not in _SHARING or not op.inputs:
+        return False
+    x, y = op.inputs[0], op.outputs[0]
+    return x and x.type == y.type and x.size == y.size
+
+
+def scratch(op):
+    """Bytes of each scratch buffer that TFLite-Micro's kernel asks for, in its order.
+
+    C: RequestScratchBufferInArena in reduce_common.cc, transpose_conv.cc and
+    unidirectional_sequence_lstm.cc of tensorflow/lite/micro/kernels.
+    """
+    try:
+        if op.code == schema.LSTM:
+            return [op.inputs[schema.LSTM_CELL_STATE].bytes] * 4
+        sums = [4 * op.outputs[0].size]
+        if op.code == schema.TRANSPOSE_CONV:
+            return sums
+        if op.code in (schema.MEAN, schema.SUM):
+            return sums + [4 * len(op.inputs[0].shape), 4 * op.inputs[1].size]
+    except (AttributeError, IndexError):
+        pass  # prepare() refuses what has not these inputs
+    return ()
 
 
 def prepare(context, op):
@@ -115,6 +130,7 @@ class Context:
         self.scratch = None
         self.scratch_items = 0
         self._windows: list = []
+        self._window_items = 0
 
     def want_scratch(self, items: int) -> None:
         self.scratch_items = max(self.scratch_items, items)
@@ -122,11 +138,12 @@ class Context:
     def want_window(self, kernel: object, items: int) -> None:
         """Sets kernel.window to `items` int16 when all kernels are prepared; all share them."""
         self._windows.append((kernel, items))
+        self._window_items = max(self._window_items, items)
 
     def finish(self):
         """Makes the scratch, and lets go of what only loading needs."""
         self.scratch = array("i", bytes(4 * self.scratch_items))
-        window = memoryview(array("h", bytes(2 * max([n for _, n in self._windows] or [0]))))
+        window = memoryview(array("h", bytes(2 * self._window_items)))
         for kernel, items in self._windows:
             kernel.window = window[:items]
         self._windows.clear()
@@ -144,12 +161,12 @@ def activation_range(op, tensor, field):
     if activation == schema.ACTIVATION_NONE:
         return lowest, highest
     if activation == schema.ACTIVATION_RELU:
-        return max(lowest, zero_point), highest
+        return zero_point, highest
     from ..float32 import quotient
 
     m, e = tensor.scale()
     if activation == schema.ACTIVATION_RELU6:
-        return max(lowest, zero_point), min(highest, zero_point + quotient(3 << 22, -21, m, e))
+        return zero_point, min(highest, zero_point + quotient(3 << 22, -21, m, e))
     if activation == schema.ACTIVATION_RELU_N1_TO_1:
         one = quotient(1 << 23, -23, m, e)
         return max(lowest, zero_point - one), min(highest, zero_point + one)

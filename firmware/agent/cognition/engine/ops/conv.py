@@ -20,8 +20,8 @@ _ACTIVATION = 3
 
 def prepare(context, op):
     op.shaped(2, 3)
-    x, weights, y = op.inputs[0], op.inputs[1], op.outputs[0]
-    bias = op.inputs[2] if len(op.inputs) > 2 else None
+    x, weights, bias = (op.inputs + [None])[:3]
+    y = op.outputs[0]
     values, scaling, geometry = layer(context, op, x, weights, bias, 0, _ACTIVATION)
     in_channels, channels = x.shape[3], y.shape[3]
     depth = weights.shape[3]

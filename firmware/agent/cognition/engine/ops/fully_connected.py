@@ -20,8 +20,8 @@ RUN = "run dot_rows requantize"
 
 def prepare(context, op):
     op.shaped(2, 3)
-    x, weights, y = op.inputs[0], op.inputs[1], op.outputs[0]
-    bias = op.inputs[2] if len(op.inputs) > 2 else None
+    x, weights, bias = (op.inputs + [None])[:3]
+    y = op.outputs[0]
     values, scaling = weighted(context, op, x, weights, bias, 2, 0)
     options = op.options
     if options and options.i8(schema.FULLY_CONNECTED_WEIGHTS_FORMAT):

@@ -36,8 +36,6 @@ _DIAGONAL = 5
 _WEIGHTS = 1
 _RECURRENT = 5
 _BIASES = 12
-_HIDDEN_STATE = 18
-_CELL_STATE = 19
 _INPUTS = 24
 _LEFT_OUT = (9, 10, 11, 16, 17, 20, 21, 22, 23)  # peepholes, projection, normalisation
 
@@ -65,7 +63,10 @@ def prepare(context, op):
     units = (inputs[_WEIGHTS].shape or (0,))[0]
     if y.shape != x.shape[:2] + (units,):
         op.refuse("input shape %s, output shape %s" % (x.shape, y.shape))
-    for index, kind in ((_HIDDEN_STATE, schema.INT8), (_CELL_STATE, schema.INT16)):
+    for index, kind in (
+        (schema.LSTM_HIDDEN_STATE, schema.INT8),
+        (schema.LSTM_CELL_STATE, schema.INT16),
+    ):
         state = inputs[index]
         if state.type != kind or state.size != batches * units or len(state.shape) > 2:
             op.refuse("state is %s of shape %s" % (state.type_name, state.shape))
@@ -92,7 +93,7 @@ class Lstm:
     """rows: (batch, row of x and y) of every step of time, in order."""
 
     def __init__(self, context, op, units, depth, batches, rows):
-        hidden, cell = op.inputs[_HIDDEN_STATE], op.inputs[_CELL_STATE]
+        hidden, cell = op.inputs[schema.LSTM_HIDDEN_STATE], op.inputs[schema.LSTM_CELL_STATE]
         # The reference rounds the logarithm of the scale; the converter makes it whole.
         m, e = cell.scale()
         self._cell_power = power = e + 23
@@ -186,7 +187,7 @@ def _gate(context, op, k, units, depth):
     numbers = array("i")
     for x, weights, added, terms in (
         (inputs[0], inputs[_WEIGHTS + k], bias, depth),
-        (inputs[_HIDDEN_STATE], inputs[_RECURRENT + k], None, units),
+        (inputs[schema.LSTM_HIDDEN_STATE], inputs[_RECURRENT + k], None, units),
     ):
         if weights.type != schema.INT8 or weights.shape != (units, terms) or not weights.begin:
             op.refuse(

@@ -38,10 +38,11 @@ def _requantize(op, source, target):
 
 class Quantize:
     def __init__(self, op):
+        y = op.outputs[0]
         self._x = as_bytes(op.inputs[0].view, 4)
-        self._y = op.outputs[0].view
-        self._scale, self._exponent = op.outputs[0].scale()
-        self._zero_point = op.outputs[0].zero_point()
+        self._y = y.view
+        self._scale, self._exponent = y.scale()
+        self._zero_point = y.zero_point()
 
     def run(self):
         quantize(self._x, self._y, self._scale, self._exponent, self._zero_point)
@@ -49,10 +50,11 @@ class Quantize:
 
 class Dequantize:
     def __init__(self, op):
-        self._x = op.inputs[0].view
+        x = op.inputs[0]
+        self._x = x.view
         self._y = as_bytes(op.outputs[0].view, 4)
-        scale = op.inputs[0].scale()
-        zero_point = op.inputs[0].zero_point()
+        scale = x.scale()
+        zero_point = x.zero_point()
         self._table = bytearray(1024)
         for v in range(256):
             steps = (v if v < 128 else v - 256) - zero_point

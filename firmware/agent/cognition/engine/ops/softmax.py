@@ -62,12 +62,12 @@ class Softmax:
         multiplier, shift = _multiplier(op, op.inputs[0].scale(), beta)
         # Differences beyond this count as probability 0.
         self._steps = min(255, input_radius(5, shift))
-        self._exp = [array("h", bytes(2 * self._steps + 2)) for _ in range(3)]
+        exps = self._exp = [array("h", bytes(2 * self._steps + 2)) for _ in range(3)]
         for step in range(self._steps + 1):
             value = exp_on_negative_values(multiply(-step, multiplier, shift), 5)
-            self._exp[0][step] = value & 2047
-            self._exp[1][step] = value >> 11 & 2047
-            self._exp[2][step] = value >> 22
+            exps[0][step] = value & 2047
+            exps[1][step] = value >> 11 & 2047
+            exps[2][step] = value >> 22
         self._r = array("h", bytes(6))
         self._x = array("h", bytes(6))
         x, y = op.inputs[0].view, op.outputs[0].view

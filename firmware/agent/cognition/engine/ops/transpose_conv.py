@@ -14,28 +14,23 @@ from .windows import layer
 # What loaded models go on using of this module: see forget_loader().
 RUN = "run gather_rows requantize"
 
-# inputs
-_SHAPE = 0
-_WEIGHTS = 1
-_IMAGE = 2
-_BIAS = 3
-
 # table TransposeConvOptions
 _ACTIVATION = 3
 
 
 def prepare(context, op):
-    if len(op.inputs) not in (3, 4) or len(op.outputs) != 1 or not op.inputs[_SHAPE]:
+    if len(op.inputs) not in (3, 4) or len(op.outputs) != 1 or not op.inputs[0]:
         op.refuse("has %d inputs and %d outputs" % (len(op.inputs), len(op.outputs)))
-    if op.inputs[_SHAPE].type != schema.INT32:
-        op.refuse("its output shape is %s; int32 is supported" % op.inputs[_SHAPE].type_name)
+    shape = op.inputs[0]
+    if shape.type != schema.INT32:
+        op.refuse("its output shape is %s; int32 is supported" % shape.type_name)
     return TransposedConvolution(context, op)
 
 
 class TransposedConvolution:
     def __init__(self, context, op):
-        weights, x, y = op.inputs[_WEIGHTS], op.inputs[_IMAGE], op.outputs[0]
-        bias = op.inputs[_BIAS] if len(op.inputs) > _BIAS else None
+        _, weights, x, bias = (op.inputs + [None])[:4]
+        y = op.outputs[0]
         self.bias, self.scaling, geometry = layer(
             context, op, x, weights, bias, 0, _ACTIVATION, transposed=1
         )

@@ -8,7 +8,7 @@ and shapes need, and the operators that give the same items another shape.
 from array import array
 
 from .. import schema
-from ..views import as_int8
+from ..views import as_bytes, as_int8
 
 # What loaded models go on using of this module: see forget_loader().
 RUN = "next"
@@ -126,10 +126,11 @@ def axis_of(op, axis, dimensions):
 
 
 def prepare(context, op):
-    """RESHAPE, SQUEEZE, EXPAND_DIMS: the output lies where the input lies (planner.py).
+    """RESHAPE, SQUEEZE, EXPAND_DIMS: the output lies where the input lies, and nothing runs, or is
+    a copy: planner.py.
 
     The shape is the output tensor's own, as in C: what the other input, the options or a computed
-    shape say is not needed. SHAPE is known when the model is loaded. Nothing runs.
+    shape say is not needed. SHAPE is known when the model is loaded.
     """
     shape = op.code == schema.SHAPE
     if shape:
@@ -148,3 +149,9 @@ def prepare(context, op):
         op.refuse("input is %s, output %s" % (x.type_name, y.type_name))
     elif y.type == schema.INT32:
         y.view = known(context, op, x)
+    elif x.view is not y.view:
+        from .copies import Copies
+
+        walk = Walk([x.bytes], [1], [1])
+        return Copies([(walk, as_bytes(x.view), 0, as_bytes(y.view), 0)])
+    return None
