@@ -44,6 +44,7 @@ class Service:
     def __init__(self, config: Config, load: Callable[[], Config] | None = None) -> None:
         """Opens the store. `load` reads the settings anew, for SIGHUP. Raises StoreUnusable."""
         self._config = config
+        self._console_failed = False
         self._load = load
         store = Store(config.store.path, config.store.telemetry_every_s)
         hub = Hub()
@@ -135,7 +136,18 @@ class Service:
     def _stored(self, record: Record) -> None:
         self._registry.stored(record)
         if self._config.print_decisions and record.kind == "dec":
-            print(decision_line(record), flush=True)
+            self._print(decision_line(record))
+
+    def _print(self, line: str) -> None:
+        """To a console that may be a pipe nobody reads or a file on a full disk."""
+        try:
+            print(line, flush=True)
+        except OSError as error:
+            if not self._console_failed:
+                event(LOG, logging.WARNING, "decisions cannot be printed", reason=error.strerror)
+            self._console_failed = True
+        else:
+            self._console_failed = False
 
     def _restore(self) -> None:
         """Boards, alarms and charts as they were before the last stop."""

@@ -219,3 +219,16 @@ def test_a_bridge_that_starts_on_a_full_disk_waits_for_room(
     eventually(bridge.ready)
     board.decide()
     eventually(lambda: not board.queue)
+
+
+def test_a_console_that_takes_nothing_holds_nothing_up(bridge: Bridge, board: FakeBoard) -> None:
+    bridge.out = Path("/dev/full")
+    bridge.start("--port", str(board.path))
+    for _ in range(3):
+        board.decide()
+        eventually(lambda: not board.queue)
+    bridge.stop()
+    assert bridge.keys("box-one") == [(7, 1), (7, 2), (7, 3)]
+    log = bridge.log.read_text()
+    assert log.count("decisions cannot be printed") == 1
+    assert "Traceback" not in log
