@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -67,8 +68,19 @@ def run_on_vm(vm):
     def run(script, *arguments, heap="4M", path=FIRMWARE) -> list[str]:
         command = [*vm.argv, "-X", f"heapsize={heap}", str(script), *map(str, arguments)]
         environment = {**os.environ, "MICROPYPATH": str(path)}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-        return done.stdout.splitlines()
+        # A file: the VM loses what a full pipe takes in part, as when it is stopped and goes on.
+        with tempfile.TemporaryFile("w+") as stdout:
+            done = subprocess.run(
+                command,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=240,
+                env=environment,
+            )
+            stdout.seek(0)
+            said = stdout.read()
+        assert done.returncode == 0, said[-2000:] + done.stderr[-4000:]
+        return said.splitlines()
 
     return run
