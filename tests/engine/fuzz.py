@@ -21,16 +21,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from agent.cognition.engine import Model, ModelError, views
-from tests.engine import (
-    test_conv,
-    test_elementwise,
-    test_lstm,
-    test_pooling,
-    test_reduce,
-    test_shapes,
-)
 from tests.engine.conftest import FIRMWARE, MODELS
-from tests.engine.operator_cases import Case
+from tests.engine.families import FAMILIES
 from tests.engine.restate import restated
 from tests.engine.tflite_builder import Builder, random_model
 
@@ -45,16 +37,8 @@ FLOATS = (0x7F800000, 0x7FC00000, 0x00000001, 0x7F7FFFFF, 0x3F800000, 0x33800000
 
 def seeds() -> list[bytes]:
     """Valid models: every operator alone, every family in one, dense networks, recorded ones."""
-    families: list[dict[str, Case]] = [
-        test_elementwise.CASES,
-        test_reduce.CASES,
-        test_shapes.CASES,
-        {"LSTM": test_lstm.lstm},
-        test_conv.CASES,
-        test_pooling.CASES,
-    ]
     result = []
-    for family in families:
+    for family in FAMILIES:
         for names in [*([name] for name in family), list(family)]:
             b = Builder()
             made = [family[name](b, random.Random(name)) for name in names]

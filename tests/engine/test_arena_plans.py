@@ -12,16 +12,9 @@ from agent.cognition.engine import Model, ops
 from agent.cognition.engine.graph import Graph
 from agent.cognition.engine.planner import _ORDERS, _greedy, lifetimes, place
 from host import reference
-from tests.engine import (
-    arena_cases,
-    test_conv,
-    test_elementwise,
-    test_lstm,
-    test_pooling,
-    test_reduce,
-    test_shapes,
-)
+from tests.engine import arena_cases
 from tests.engine import operator_cases as cases
+from tests.engine.families import CASES
 from tests.engine.tflite_builder import Builder, random_model
 
 ROWS = 6
@@ -41,14 +34,10 @@ def test_the_smaller_plan_is_taken(name, arena_of):
     assert Model(data).ram <= case.head_bytes < case.first_bytes
 
 
-FAMILIES = test_shapes.CASES | test_reduce.CASES | test_conv.CASES | test_pooling.CASES
-FAMILIES |= test_elementwise.CASES | {"LSTM": test_lstm.lstm}
-
-
 def test_the_second_plan_is_tflite_micros_own(arena_of):
     """To the byte: tensors and scratch buffers, how long they live, their order, where they go."""
     models = {f"dense {seed}": random_model(seed)[0] for seed in range(20)} | arena_cases.files()
-    for name, case in FAMILIES.items():
+    for name, case in CASES.items():
         for seed in range(GRAPHS):
             b = Builder()
             models[f"{name} {seed}"] = b.build(*case(b, random.Random(f"{name}{seed}")))

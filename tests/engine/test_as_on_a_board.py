@@ -7,21 +7,11 @@ import pytest
 from host import reference
 from host.devices import build
 from host.simulation.filesystem import build_flash
-from tests.engine import (
-    arena_cases,
-    operator_cases,
-    test_conv,
-    test_elementwise,
-    test_lstm,
-    test_pooling,
-    test_reduce,
-    test_shapes,
-)
+from tests.engine import arena_cases, operator_cases, test_conv
 from tests.engine.conftest import FIRMWARE
+from tests.engine.families import CASES
 from tests.engine.operator_cases import VM_SCRIPT
 
-CASES = test_conv.CASES | test_pooling.CASES | test_elementwise.CASES | test_shapes.CASES
-CASES |= test_reduce.CASES | {"LSTM": test_lstm.lstm}
 GRAPHS = 6
 ROWS = 4
 

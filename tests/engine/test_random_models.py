@@ -10,15 +10,8 @@ from agent.cognition.engine.graph import Graph
 from agent.cognition.engine.views import as_bytes
 from host import reference
 from tests.engine import operator_cases as cases
-from tests.engine import (
-    test_conv,
-    test_elementwise,
-    test_lstm,
-    test_pooling,
-    test_reduce,
-    test_shapes,
-)
 from tests.engine.conftest import VM_SCRIPT, input_bytes
+from tests.engine.families import FAMILIES
 from tests.engine.tflite_builder import Builder, dense, random_model
 
 N_MODELS = 50
@@ -126,9 +119,7 @@ def test_cases_exercise_the_kernels(models, wanted):
 
 def test_every_operator_there_is_has_random_graphs():
     """An operator in the engine's table is compared with TFLite-Micro, or it is not there."""
-    families = (test_elementwise, test_reduce, test_shapes, test_conv, test_pooling)
-    sets = [cases.files(family.CASES, 20) for family in families]
-    sets += [cases.files({"LSTM": test_lstm.lstm}, 1)]
+    sets = [cases.files(family, 20) for family in FAMILIES]
     sets += [{str(seed): random_model(seed)[0] for seed in range(N_MODELS)}]
     graphs = [Graph(data, ops.name_of) for files in sets for data in files.values()]
     found = {op.name for graph in graphs for op in graph.operators}
